@@ -11,10 +11,10 @@ pub struct Context {
     pub me: NodeId,
     /// Its life.
     pub incarnation: Incarnation,
-    /// Its monotonic clock.
-    pub now: Duration,
-    /// Its wall clock, since the Unix epoch.
-    pub wall: Duration,
+    /// Its monotonic clock, in nanoseconds.
+    pub now_nanos: u64,
+    /// Its wall clock, in nanoseconds since the Unix epoch.
+    pub wall_nanos: u64,
     /// Draws of this handler call.
     pub dice: Dice,
     /// The number of the next step of this life.
@@ -30,8 +30,8 @@ impl Default for Context {
         Self {
             me: NodeId(0),
             incarnation: 1,
-            now: Duration::ZERO,
-            wall: Duration::ZERO,
+            now_nanos: 0,
+            wall_nanos: 0,
             dice: Dice::new(0),
             next_step: 0,
             read_now: false,
@@ -72,13 +72,13 @@ impl<N: Node> Cx<N> {
     /// The node's own monotonic clock: it goes on through crashes and pauses, at its own rate.
     pub fn now(&mut self) -> Duration {
         self.context.read_now = true;
-        self.context.now
+        Duration::from_nanos(self.context.now_nanos)
     }
 
     /// The node's wall clock since the Unix epoch: it may be off, drift and jump, also back.
     pub fn wall(&mut self) -> Duration {
         self.context.read_wall = true;
-        self.context.wall
+        Duration::from_nanos(self.context.wall_nanos)
     }
 
     /// Randomness for the protocol: jitter, election timeouts.

@@ -1,1 +1,34 @@
-//! world.
+//! The simulated cluster: one thread, one heap of events, no async, no compiler flag.
+//!
+//! - `engine`: the [`World`] and its `step`; `effects`: what each effect does
+//! - what is faked: `network`, `disk`, `clock`, `clients`
+//! - what goes wrong: [`fault`] (as data), `plan` (while it runs), `adversary` (what each one does)
+//! - `origin`: message addresses, which make every draw independent of what it did not cause
+//! - [`case`]: one fully spelled-out attempt, as data
+//! - `trace`: what happened, and its digest
+
+mod adversary;
+pub mod case;
+mod clients;
+mod clock;
+mod disk;
+mod effects;
+mod engine;
+pub mod fault;
+mod network;
+mod origin;
+mod plan;
+mod queue;
+mod trace;
+
+pub use adversary::describe;
+pub use case::{Call, Case, CaseOf, Clients, Network, Profile, Seed};
+pub use clients::Attempts;
+pub use clock::Clock;
+pub use engine::{End, Uses, World};
+pub use fault::{
+    Address, Direction, Edge, EffectPattern, Fault, FaultKind, Faults, Kind, Origin, Place,
+    SyncFailure,
+};
+pub use network::Drawn;
+pub use trace::{Digest, Happening, TraceEvent};

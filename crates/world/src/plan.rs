@@ -1,0 +1,203 @@
+//! The fault plan while it runs: what is armed where, what has struck, and what had an effect.
+
+use crate::engine::nanos;
+use crate::fault::{Address, Edge, EffectPattern, Fault, FaultKind, Faults, Origin, Place};
+use crate::network::{Fate, Late};
+use crate::origin::{OriginId, Origins};
+use node::{Effect, Node, NodeId};
+
+/// A fault that waits for an effect.
+struct Armed {
+    fault: usize,
+    edge: Edge,
+    node: NodeId,
+    pattern: EffectPattern,
+    origin: Option<Origin>,
+    nth: u32,
+    seen: u32,
+}
+
+pub(crate) struct Plan {
+    faults: Vec<Fault>,
+    origins: Vec<OriginId>,
+    struck: Vec<bool>,
+    effective: Faults,
+    armed: Vec<Armed>,
+    armed_nodes: u64,
+    fates: Vec<(Address, usize)>,
+    calls: Vec<(u32, usize)>,
+    /// Reordered messages under way: sender, receiver, arrival.
+    reordered: Vec<(NodeId, NodeId, u64)>,
+}
+
+impl Plan {
+    pub(crate) fn new(faults: &[Fault], origins: &mut Origins) -> Self {
+        let mut plan = Self {
+            faults: faults.to_vec(),
+            origins: faults.iter().map(|fault| origins.add(Origin::Fault(fault.id))).collect(),
+            struck: vec![false; faults.len()],
+            effective: Faults::NONE,
+            armed: Vec::new(),
+            armed_nodes: 0,
+            fates: Vec::new(),
+            calls: Vec::new(),
+            reordered: Vec::new(),
+        };
+        for (index, fault) in faults.iter().enumerate() {
+            match &fault.place {
+                Place::At(_) => {}
+                Place::Effect { edge, node, effect, origin, nth } => {
+                    plan.armed_nodes |= 1 << node.0;
+                    plan.armed.push(Armed {
+                        fault: index,
+                        edge: *edge,
+                        node: *node,
+                        pattern: effect.clone(),
+                        origin: *origin,
+                        nth: *nth,
+                        seen: 0,
+                    });
+                }
+                Place::Message(address) => plan.fates.push((*address, index)),
+                Place::Call(call) => plan.calls.push((*call, index)),
+            }
+        }
+        plan.fates.sort_unstable();
+        plan
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.faults.len()
+    }
+
+    pub(crate) fn fault(&self, index: usize) -> &Fault {
+        &self.faults[index]
+    }
+
+    pub(crate) fn origin(&self, index: usize) -> OriginId {
+        self.origins[index]
+    }
+
+    pub(crate) fn time(&self, index: usize) -> Option<u64> {
+        match self.faults[index].place {
+            Place::At(at) => Some(nanos(at)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_armed(&self, node: NodeId) -> bool {
+        self.armed_nodes & (1 << node.0) != 0
+    }
+
+    #[inline]
+    pub(crate) fn has_fates(&self) -> bool {
+        !self.fates.is_empty()
+    }
+
+    /// The faults whose effect this is, with the side on which each strikes.
+    pub(crate) fn due<N: Node>(
+        &mut self,
+        node: NodeId,
+        effect: &Effect<N>,
+        origin: Origin,
+    ) -> Vec<(Edge, usize)> {
+        let mut due = Vec::new();
+        for armed in self.armed.iter_mut().filter(|armed| armed.node == node) {
+            if armed.origin.is_none_or(|o| o == origin) && armed.pattern.fits(effect) {
+                armed.seen += 1;
+                if armed.seen == armed.nth {
+                    due.push((armed.edge, armed.fault));
+                }
+            }
+        }
+        due
+    }
+
+    /// Adds the placed fates of a message.
+    pub(crate) fn place_fates(&mut self, address: Address, fate: &mut Fate) {
+        let first = self.fates.partition_point(|(at, _)| *at < address);
+        for (at, index) in &self.fates[first..] {
+            if *at != address {
+                break;
+            }
+            fate.place(&self.faults[*index].kind);
+            self.struck[*index] = true;
+        }
+    }
+
+    /// The faults placed on a call.
+    pub(crate) fn of_call(&self, call: u32) -> impl Iterator<Item = usize> {
+        self.calls.iter().filter(move |(id, _)| *id == call).map(|(_, index)| *index)
+    }
+
+    /// A fault has found its place.
+    pub(crate) fn strike(&mut self, index: usize) {
+        self.struck[index] = true;
+    }
+
+    /// A fault has changed what happened.
+    pub(crate) fn effective(&mut self, index: usize) {
+        self.effective.add(self.faults[index].kind.kind());
+    }
+
+    pub(crate) fn slow_sync(&mut self) {
+        self.effective.add(FaultKind::SlowSync);
+    }
+
+    pub(crate) fn full_disk(&mut self) {
+        self.effective.add(FaultKind::FullDisk);
+    }
+
+    pub(crate) fn lost(&mut self) {
+        self.effective.add(FaultKind::Loss);
+    }
+
+    pub(crate) fn corrupted(&mut self) {
+        self.effective.add(FaultKind::Corrupt);
+    }
+
+    pub(crate) fn duplicated(&mut self) {
+        self.effective.add(FaultKind::Duplicate);
+    }
+
+    /// How much later a message arrives.
+    pub(crate) fn late(&mut self, late: Late) -> u64 {
+        match late {
+            Late::Delay(by) => {
+                self.effective.add(FaultKind::Delay);
+                by
+            }
+            Late::Reorder(by) => by,
+        }
+    }
+
+    /// Whether a message that leaves now arrives before a reordered one that left earlier.
+    #[inline]
+    pub(crate) fn overtaken(&mut self, from: NodeId, to: NodeId, at: u64, late: Option<Late>) {
+        if self.reordered.iter().any(|(f, t, later)| *f == from && *t == to && at < *later) {
+            self.effective.add(FaultKind::Reorder);
+        }
+        if let Some(Late::Reorder(_)) = late {
+            self.reordered.push((from, to, at));
+        }
+    }
+
+    /// The kinds that changed what happened.
+    pub(crate) fn effects(&self) -> Faults {
+        self.effective
+    }
+
+    /// The faults that found no place to strike.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().zip(&self.struck).filter(|(_, struck)| !**struck).map(|(fault, _)| fault)
+    }
+}
+
+impl EffectPattern {
+    /// Whether an effect is one of these.
+    pub fn fits<N: Node>(&self, effect: &Effect<N>) -> bool {
+        self.kind.is_none_or(|kind| kind == effect.kind())
+            && self.variant.as_ref().is_none_or(|variant| *variant == effect.variant())
+    }
+}
