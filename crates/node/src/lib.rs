@@ -33,7 +33,7 @@ impl<T: Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + 'static> Data
 /// protocol; where a cluster has several roles it is an enum over them, chosen by the `Config`.
 pub trait Node: Sized + 'static {
     /// Role, peers, timeouts: what an operator would write down. Part of the case.
-    type Config: Clone + Debug + Serialize + DeserializeOwned + 'static;
+    type Config: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 'static;
     /// What clients ask.
     type Op: Data;
     /// What clients are told.

@@ -229,7 +229,7 @@ pub enum Edge {
 }
 
 /// Effects of one kind, or of one kind and variant: `any`, `Force`, `Send(Prepare)`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EffectPattern {
     /// The kind; every kind if absent.

@@ -1,0 +1,279 @@
+//! Scenarios with their types erased: what the command line, the registry and the fuzzer see.
+
+use crate::campaign::{self, Budget, Progress, Report};
+use crate::generate::{Narrow, case_of_bytes, case_of_seed};
+use crate::judge::{Outcome, Record, judge, judge_recorded};
+use crate::repro::{self, Repro, ReproError, Status};
+use crate::scenario::{CaseFor, Scenario, Shape};
+use crate::shrink::{Shrunk, shrink};
+use crate::story;
+use checkers::Anomaly;
+use std::path::Path;
+use world::{Edge, Fault, Place, Seed, TraceEvent};
+
+/// A failing case, made small, in the form in which it is shown and saved.
+#[derive(Clone, Debug)]
+pub struct Exhibit {
+    /// The scenario.
+    pub scenario: String,
+    /// The planted bug, if one is.
+    pub mutant: Option<String>,
+    /// The seed of its case.
+    pub seed: Seed,
+    /// What is wrong.
+    pub anomaly: Anomaly,
+    /// The digest of the small case.
+    pub digest: u64,
+    /// Nodes of the small case.
+    pub nodes: usize,
+    /// Calls and faults before shrinking, random fates counted as faults.
+    pub before: (usize, usize),
+    /// Calls and faults after.
+    pub after: (usize, usize),
+    /// Runs that shrinking took.
+    pub runs: u64,
+    /// What happened, in columns.
+    pub story: Vec<String>,
+    /// The text of the repro file.
+    pub repro: String,
+}
+
+/// How a replay compares with its file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replayed {
+    /// It fails, with the file's signature.
+    Reproduces,
+    /// It holds, and every placed fault found its event.
+    Passes,
+    /// It says something else, and why.
+    Drifted(String),
+}
+
+/// A repro, run again.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What its file says of it.
+    pub status: Status,
+    /// How it compares.
+    pub replayed: Replayed,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The digest that the file names.
+    pub expected_digest: String,
+    /// What happened, in columns.
+    pub story: Vec<String>,
+    /// Every event.
+    pub events: Vec<TraceEvent>,
+    /// The machines' names, for `events`.
+    pub names: Vec<String>,
+}
+
+/// A scenario as the registry knows it.
+pub trait AnyScenario: Send + Sync {
+    /// Its name.
+    fn name(&self) -> String;
+    /// One line about it.
+    fn about(&self) -> String;
+    /// Its shape.
+    fn shape(&self) -> Shape;
+    /// Puts it on trial.
+    fn explore(&self, budget: &Budget, progress: &Progress) -> Report;
+    /// Runs one seed, makes its failure small and tells it; `None` if it does not fail.
+    fn exhibit(&self, seed: Seed, narrow: &Narrow, shrinking: bool) -> Option<Exhibit>;
+    /// Runs a saved case again.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError>;
+    /// Makes a saved case smaller; with `refit`, first places faults again that find no event.
+    /// `None` if it does not fail.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn shrink(&self, path: &Path, text: &str, refit: bool) -> Result<Option<Exhibit>, ReproError>;
+    /// Runs the case that bytes spell.
+    fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome;
+    /// The text of a seed's case.
+    fn case_text(&self, seed: Seed, narrow: &Narrow) -> String;
+}
+
+impl<S: Scenario> AnyScenario for S {
+    fn name(&self) -> String {
+        Scenario::name(self)
+    }
+
+    fn about(&self) -> String {
+        Scenario::about(self)
+    }
+
+    fn shape(&self) -> Shape {
+        Scenario::shape(self)
+    }
+
+    fn explore(&self, budget: &Budget, progress: &Progress) -> Report {
+        campaign::explore(self, budget, progress)
+    }
+
+    fn exhibit(&self, seed: Seed, narrow: &Narrow, shrinking: bool) -> Option<Exhibit> {
+        exhibit(self, case_of_seed(self, seed, narrow), shrinking)
+    }
+
+    fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError> {
+        let repro = repro::parse::<S>(path, text)?;
+        let (outcome, record) = judge_recorded(self, &repro.case);
+        let replayed = compare(&repro, &outcome, &record);
+        let names = names(self, &repro.case);
+        Ok(Replay {
+            status: repro.status,
+            replayed,
+            outcome,
+            expected_digest: repro.digest,
+            story: story::tell(&record, &repro.case.faults, &names),
+            events: record.events,
+            names,
+        })
+    }
+
+    fn shrink(&self, path: &Path, text: &str, refit: bool) -> Result<Option<Exhibit>, ReproError> {
+        let mut repro = repro::parse::<S>(path, text)?;
+        if refit {
+            place_again(self, &mut repro);
+        }
+        Ok(exhibit(self, repro.case, true))
+    }
+
+    fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome {
+        judge(self, &case_of_bytes(self, bytes, narrow))
+    }
+
+    fn case_text(&self, seed: Seed, narrow: &Narrow) -> String {
+        let case = case_of_seed(self, seed, narrow);
+        toml::to_string(&case).unwrap_or_else(|error| format!("# cannot be written: {error}"))
+    }
+}
+
+/// Makes a failing case small and tells it; `None` if it does not fail.
+pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> Option<Exhibit> {
+    let signature = judge(scenario, &case).verdict.anomaly()?.signature();
+    let size = (case.calls.len(), case.faults.len());
+    let shrunk = if shrinking {
+        shrink(scenario, case, &signature)
+    } else {
+        Shrunk { case, runs: 0, before: size, after: size }
+    };
+    let Shrunk { case, runs, before, after } = shrunk;
+    let (outcome, record) = judge_recorded(scenario, &case);
+    let anomaly = outcome.verdict.anomaly()?.clone();
+    let story = story::tell(&record, &case.faults, &names(scenario, &case));
+    Some(Exhibit {
+        scenario: Scenario::name(scenario),
+        mutant: case.mutant.as_ref().map(ToString::to_string),
+        seed: case.seed,
+        digest: outcome.digest,
+        nodes: case.nodes.len(),
+        before,
+        after,
+        runs,
+        story,
+        repro: Repro::open(&anomaly, outcome.digest, case).to_text().unwrap_or_default(),
+        anomaly,
+    })
+}
+
+fn names<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Vec<String> {
+    let servers = (0..case.nodes.len() as u16).map(node::NodeId);
+    let servers = servers.map(|node| scenario.role(&case.nodes, node));
+    servers.chain((0..case.clients.count).map(|client| format!("client {client}"))).collect()
+}
+
+fn compare<C>(repro: &Repro<C>, outcome: &Outcome, record: &Record) -> Replayed {
+    let expected = &repro.signature;
+    match outcome.verdict.anomaly() {
+        Some(anomaly) if anomaly.signature() == *expected => Replayed::Reproduces,
+        Some(anomaly) => Replayed::Drifted(format!(
+            "another signature: {}, expected {expected}",
+            anomaly.signature()
+        )),
+        None => match record.missed.first() {
+            None => Replayed::Passes,
+            Some(fault) => Replayed::Drifted(format!(
+                "fault {} ({}) finds no event at {}",
+                fault.id,
+                fault.kind.kind(),
+                place(fault)
+            )),
+        },
+    }
+}
+
+/// A place in words.
+fn place(fault: &Fault) -> String {
+    match &fault.place {
+        Place::At(at) => format!("{at:?}"),
+        Place::Effect { edge, node, effect, nth, .. } => {
+            let edge = match edge {
+                Edge::Before => "before",
+                Edge::During => "during",
+                Edge::After => "after",
+            };
+            format!("{edge} {effect} number {nth} of {node}")
+        }
+        Place::Message(address) => format!(
+            "message {} of {} from {} to {}",
+            address.nth, address.origin, address.from, address.to
+        ),
+        Place::Call(call) => format!("call {call}"),
+    }
+}
+
+/// Searches near the place of each fault that finds no event, and puts it where the file's verdict
+/// comes back; or, if none brings it back, where it strikes at all.
+fn place_again<S: Scenario>(scenario: &S, repro: &mut Repro<CaseFor<S>>) {
+    let missed = judge_recorded(scenario, &repro.case).1.missed;
+    for fault in missed {
+        let Some(index) = repro.case.faults.iter().position(|f| f.id == fault.id) else { continue };
+        let mut striking = None;
+        for place in near(&fault.place) {
+            let mut case = repro.case.clone();
+            case.faults[index].place = place;
+            let (outcome, record) = judge_recorded(scenario, &case);
+            let same = outcome.verdict.anomaly().is_some_and(|a| a.signature() == repro.signature);
+            if same {
+                striking = Some(case);
+                break;
+            }
+            if striking.is_none() && record.missed.iter().all(|f| f.id != fault.id) {
+                striking = Some(case);
+            }
+        }
+        if let Some(case) = striking {
+            repro.case = case;
+        }
+    }
+}
+
+fn near(place: &Place) -> Vec<Place> {
+    let mut places = Vec::new();
+    match place {
+        Place::Effect { node, effect, .. } => {
+            let mut patterns = vec![effect.clone()];
+            let kind = world::EffectPattern { kind: effect.kind, variant: None };
+            patterns.extend((kind != *effect).then_some(kind));
+            for effect in patterns {
+                for nth in 1..=16 {
+                    for edge in [Edge::After, Edge::Before, Edge::During] {
+                        let (node, effect) = (*node, effect.clone());
+                        places.push(Place::Effect { edge, node, effect, origin: None, nth });
+                    }
+                }
+            }
+        }
+        Place::Message(address) => {
+            for nth in 1..=8 {
+                places.push(Place::Message(world::Address { nth, ..*address }));
+            }
+        }
+        Place::At(_) | Place::Call(_) => {}
+    }
+    places
+}

@@ -1,0 +1,159 @@
+//! One run of one case, from the first event to the verdict.
+
+use crate::scenario::{CaseFor, Run, Scenario};
+use checkers::{Anomaly, Verdict};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+use world::{Drawn, End, Fault, Faults, TraceEvent, Uses, World};
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// What the scenario says of it.
+    pub verdict: Verdict,
+    /// The digest of its trace.
+    pub digest: u64,
+    /// Virtual nanoseconds at its end.
+    pub ended_at: u64,
+    /// Steps of the engine.
+    pub steps: u64,
+    /// Messages that arrived.
+    pub deliveries: u64,
+    /// Operations begun, and those that took effect.
+    pub operations: (u32, u32),
+    /// Fault kinds that changed what happened.
+    pub effective: Faults,
+    /// What was worth counting.
+    pub marks: Vec<(&'static str, u32)>,
+    /// What nodes made use of.
+    pub uses: Uses,
+}
+
+/// What a run left for a person to look at.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Record {
+    /// Every event.
+    pub events: Vec<TraceEvent>,
+    /// The random fates, as placed faults.
+    pub drawn: Vec<Drawn>,
+    /// Placed faults that found nothing to strike.
+    pub missed: Vec<Fault>,
+}
+
+/// Runs a case and judges it. A panic in a node or in the scenario is a finding.
+pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
+    run(scenario, case, World::new(case)).0
+}
+
+/// As [`judge`], and keeps every event. The outcome is the same.
+pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
+    let mut world = World::new(case);
+    world.record();
+    let (outcome, world) = run(scenario, case, world);
+    let record = Record {
+        events: world.events().to_vec(),
+        drawn: world.drawn().to_vec(),
+        missed: world.missed(),
+    };
+    (outcome, record)
+}
+
+fn run<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    mut world: World<S::Node>,
+) -> (Outcome, World<S::Node>) {
+    let verdict = catch(|| {
+        let mut invariant = scenario.invariant();
+        while world.step() {
+            let verdict = invariant(&world);
+            if verdict.is_violated() {
+                return verdict;
+            }
+        }
+        let run = Run { case, world: &world };
+        ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
+    });
+    let verdict = verdict.unwrap_or_else(|panic| panicked(panic, &world));
+    let run = Run { case, world: &world };
+    let outcome = Outcome {
+        verdict,
+        digest: world.digest(),
+        ended_at: world.now(),
+        steps: world.steps(),
+        deliveries: world.deliveries(),
+        operations: run.counts(),
+        effective: world.effective().and(case.drawn().only(world.clock_effects())),
+        marks: world.marks().to_vec(),
+        uses: world.uses(),
+    };
+    (outcome, world)
+}
+
+fn ended(end: End) -> Verdict {
+    match end {
+        End::Running | End::Quiet | End::Time => Verdict::Holds,
+        End::Steps => Verdict::violated(
+            "progress",
+            "livelock",
+            "the run takes more steps than any honest run does and makes no end",
+        ),
+        End::Misuse(node) => Verdict::violated(
+            "engine",
+            "no such way",
+            format!("{node} answers a request that it was never asked, or sends to a client"),
+        ),
+    }
+}
+
+/// A panic's message and place.
+struct Panic {
+    message: String,
+    place: String,
+}
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    static CAUGHT: RefCell<Option<Panic>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` and catches a panic in it, in silence: it will be told as a finding.
+fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CATCHING.get() {
+                return before(info);
+            }
+            let place = info.location().map_or(String::new(), |at| {
+                let file = at.file().rsplit('/').next().unwrap_or_default();
+                format!("{file}:{}", at.line())
+            });
+            CAUGHT.set(Some(Panic { message: message(info.payload()), place }));
+        }));
+    });
+    let before = CATCHING.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    CATCHING.set(before);
+    result.map_err(|payload| {
+        CAUGHT.take().unwrap_or_else(|| Panic { message: message(&*payload), place: String::new() })
+    })
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".into())
+}
+
+fn panicked<N: node::Node>(panic: Panic, world: &World<N>) -> Verdict {
+    let who = world.running().map_or("the scenario".to_owned(), |node| node.to_string());
+    Verdict::Violated(Anomaly {
+        checker: "panic".into(),
+        class: "panic".into(),
+        place: panic.place.clone().into(),
+        message: format!("{who} panics at {}: {}", panic.place, panic.message),
+    })
+}
