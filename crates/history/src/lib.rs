@@ -3,8 +3,11 @@
 //! The words are Jepsen's: an operation is *invoked*, and completes *ok* (it took effect), *fail*
 //! (it never does) or *info* (nobody knows: it may take effect at any later time, or never).
 
+pub mod jsonl;
+
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt;
 
 /// Who runs operations, one at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -14,6 +17,15 @@ pub enum Actor {
     Client(u16),
     /// A role of a node that records its own steps, by the node's number.
     Role(u16),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(number) => write!(f, "client {number}"),
+            Self::Role(node) => write!(f, "the role of n{node}"),
+        }
+    }
 }
 
 /// What happened to an operation.
@@ -120,5 +132,40 @@ impl<Op, Ret> History<Op, Ret> {
             }
         }
         operations
+    }
+
+    /// The history of one object, for a model of it: `op` picks the operations that concern it and
+    /// says what they ask of it, `ret` says what an answer to such an operation tells of it.
+    /// Operations for which either is `None` are left out, and so are failed ones. Those that stay
+    /// are numbered afresh and keep their actor, process, call and time.
+    pub fn project<Op2, Ret2>(
+        &self,
+        mut op: impl FnMut(&Op) -> Option<Op2>,
+        mut ret: impl FnMut(&Op, &Ret) -> Option<Ret2>,
+    ) -> History<Op2, Ret2> {
+        let mut events = Vec::with_capacity(self.events.len());
+        let mut number = 0;
+        for operation in self.operations() {
+            let answer = match operation.outcome {
+                Outcome::Fail => continue,
+                Outcome::Info => None,
+                Outcome::Ok(answer) => match ret(operation.op, answer) {
+                    None => continue,
+                    answer => answer,
+                },
+            };
+            let Some(asked) = op(operation.op) else { continue };
+            let mut copy = |index: usize, what| {
+                let Event { at, actor, process, call, .. } = self.events[index];
+                events.push((index, Event { at, op: number, actor, process, call, what }));
+            };
+            copy(operation.invoked, What::Invoke(asked));
+            if let Some(answer) = answer {
+                copy(operation.completed, What::Ok(answer));
+            }
+            number += 1;
+        }
+        events.sort_unstable_by_key(|(index, _)| *index);
+        History { events: events.into_iter().map(|(_, event)| event).collect() }
     }
 }
