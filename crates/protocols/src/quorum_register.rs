@@ -6,9 +6,9 @@
 //!
 //! - **17.1** A replica keeps one durable `(ts, value)` for each key. `ts = (counter, writer)` is
 //!   totally ordered; the writer breaks ties.
-//! - **17.2** Upon a write, a front end asks a majority for their `ts`. It chooses `(1 + the highest
-//!   of the answers and of every ts that it has itself recorded, own id)` and in the same step
-//!   forces `{request, ts, value}`, before any `Store` leaves; then it sends `Store(ts, value)` to
+//! - **17.2** Upon a write, a front end asks a majority for their `ts`. It chooses `(1 + the
+//!   highest of the answers and of every ts that it has itself recorded, own id)` and in the same
+//!   step forces `{request, ts, value}`, before any `Store` leaves; then it sends `Store(ts, value)` to
 //!   all, and is done when a majority has acknowledged. A request of an operation that still runs
 //!   joins it; one whose record exists goes on with the recorded `ts`; one without a record starts
 //!   afresh. A client's older requests are refused, and a newer request ends the client's older
@@ -419,5 +419,314 @@ impl Observe for QuorumRegister {
 
     fn view(&self) -> View {
         View { running: self.running.values().map(|run| run.request).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::register::INITIAL;
+    use super::*;
+    use node::{Answer, Context, Effect};
+    use std::time::Duration;
+
+    const A: NodeId = NodeId(0);
+    const B: NodeId = NodeId(1);
+    const C: NodeId = NodeId(2);
+    const RESEND: Duration = Duration::from_millis(50);
+
+    fn config(replicas: u16) -> Config {
+        Config {
+            replicas: (0..replicas).map(NodeId).collect(),
+            resend: RESEND,
+            heartbeat: Duration::ZERO,
+            compact_after: 0,
+        }
+    }
+
+    fn request(client: u16, call: u32) -> RequestId {
+        RequestId { client: NodeId(client), call }
+    }
+
+    fn ts(counter: u64, writer: NodeId) -> Ts {
+        Ts { counter, writer }
+    }
+
+    fn write(value: u32) -> Op {
+        Op::Write { key: 7, value }
+    }
+
+    const READ: Op = Op::Read { key: 7 };
+
+    /// Node A, and what its last handler wanted done.
+    struct Bench {
+        node: QuorumRegister,
+        cx: Cx<QuorumRegister>,
+    }
+
+    impl Bench {
+        fn new(config: &Config, incarnation: Incarnation, log: &[Record]) -> Self {
+            let context = Context { me: A, incarnation, ..Context::default() };
+            let mut bench = Self { node: QuorumRegister::new(A, config), cx: Cx::new(context) };
+            bench.node.on_start(log, &mut bench.cx);
+            bench
+        }
+
+        fn request(&mut self, request: RequestId, op: Op) -> Vec<Effect<QuorumRegister>> {
+            self.node.on_request(request, op, &mut self.cx);
+            self.cx.take()
+        }
+
+        fn hear(&mut self, from: NodeId, msg: Msg) -> Vec<Effect<QuorumRegister>> {
+            self.node.on_message(from, msg, &mut self.cx);
+            self.cx.take()
+        }
+
+        fn answer(
+            &mut self,
+            from: NodeId,
+            number: u32,
+            ts: Ts,
+            value: u32,
+        ) -> Vec<Effect<QuorumRegister>> {
+            let round = self.round(number);
+            self.hear(from, Msg::Answer { round, ts, value })
+        }
+
+        fn ack(&mut self, from: NodeId, number: u32) -> Vec<Effect<QuorumRegister>> {
+            let round = self.round(number);
+            self.hear(from, Msg::Ack { round })
+        }
+
+        fn round(&self, number: u32) -> Round {
+            Round { incarnation: self.cx.incarnation(), number }
+        }
+
+        /// What a round that begins looks like.
+        fn begins(&self, client: u16, msg: &Msg) -> Vec<Effect<QuorumRegister>> {
+            let replicas = self.node.config.replicas.iter();
+            let mut effects: Vec<_> = replicas.map(|&to| Effect::Send(to, msg.clone())).collect();
+            let timer = Timer::Resend(NodeId(client));
+            effects.push(Effect::SetTimer { after: RESEND, timer, background: false });
+            effects
+        }
+    }
+
+    fn ends(request: RequestId, ret: Ret) -> Vec<Effect<QuorumRegister>> {
+        let timer = Timer::Resend(request.client);
+        vec![Effect::CancelTimer(timer), Effect::Reply(request, Answer::Ok(ret))]
+    }
+
+    fn recorded(request: RequestId, counter: u64, value: u32) -> Record {
+        Record::Recorded { request, key: 7, ts: ts(counter, A), value }
+    }
+
+    #[test]
+    fn rule_17_2_a_write_asks_a_majority_forces_its_choice_and_only_then_stores() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        let w = request(9, 1);
+        let asked = a.request(w, write(5));
+        assert_eq!(asked, a.begins(9, &Msg::Query { round: a.round(1), key: 7 }));
+        assert_eq!(a.answer(A, 1, Ts::ZERO, INITIAL), []);
+
+        let chosen = a.answer(B, 1, ts(4, C), 44);
+        let store = Msg::Store { round: a.round(2), key: 7, ts: ts(5, A), value: 5 };
+        assert_eq!(chosen[0], Effect::Force(recorded(w, 5, 5)));
+        assert_eq!(chosen[1..], a.begins(9, &store));
+
+        assert_eq!(a.ack(C, 2), []);
+        assert_eq!(a.ack(A, 2), ends(w, Ret::Written));
+        assert_eq!(a.node.view(), View::default());
+    }
+
+    #[test]
+    fn rule_17_2_one_more_than_every_ts_that_it_has_itself_recorded() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        a.request(request(8, 1), write(5));
+        a.request(request(9, 1), write(6));
+        for number in [1, 2] {
+            a.answer(A, number, Ts::ZERO, INITIAL);
+        }
+        let first = a.answer(B, 1, Ts::ZERO, INITIAL);
+        let second = a.answer(B, 2, Ts::ZERO, INITIAL);
+        assert_eq!(first[0], Effect::Force(recorded(request(8, 1), 1, 5)));
+        assert_eq!(second[0], Effect::Force(recorded(request(9, 1), 2, 6)));
+    }
+
+    #[test]
+    fn rule_17_2_a_request_of_an_operation_that_still_runs_joins_it() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        for (call, op) in [(1, write(5)), (2, READ)] {
+            assert_ne!(a.request(request(9, call), op), []);
+            assert_eq!(a.request(request(9, call), op), []);
+        }
+    }
+
+    #[test]
+    fn rule_17_2_one_whose_record_exists_goes_on_with_the_recorded_ts() {
+        let w = request(9, 1);
+        let log = [recorded(w, 3, 5), Record::Stored { key: 7, ts: ts(8, B), value: 80 }];
+        let mut a = Bench::new(&config(3), 2, &log);
+        let resumed = a.request(w, write(5));
+        let store = Msg::Store { round: a.round(1), key: 7, ts: ts(3, A), value: 5 };
+        assert_eq!(resumed[0], Effect::Mark("recorded write resumed"));
+        assert_eq!(resumed[1..], a.begins(9, &store));
+    }
+
+    #[test]
+    fn rule_17_2_a_clients_older_requests_are_refused() {
+        let refused = [Effect::Mark("older request refused")];
+        let mut a = Bench::new(&config(3), 2, &[recorded(request(9, 2), 3, 5)]);
+        assert_eq!(a.request(request(9, 1), write(4)), refused, "a newer one is recorded");
+        a.request(request(9, 3), READ);
+        assert_eq!(a.request(request(9, 2), write(5)), refused, "a newer one runs");
+        assert_ne!(a.request(request(8, 1), write(6)), refused, "another client's");
+    }
+
+    #[test]
+    fn rule_17_2_a_newer_request_ends_the_older_one_which_never_records_any_more() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        a.request(request(9, 1), write(5));
+        a.answer(A, 1, Ts::ZERO, INITIAL);
+        a.request(request(9, 2), READ);
+        assert_eq!(a.answer(B, 1, Ts::ZERO, INITIAL), []);
+        assert_eq!(a.node.view().running, [request(9, 2)]);
+    }
+
+    #[test]
+    fn rule_17_3_a_higher_ts_is_forced_before_the_ack_and_a_lower_or_equal_one_acknowledged() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        let round = Round { incarnation: 6, number: 1 };
+        let ack = Effect::Send(B, Msg::Ack { round });
+        let mut store = |ts, value| a.hear(B, Msg::Store { round, key: 7, ts, value });
+        let forced = Effect::Force(Record::Stored { key: 7, ts: ts(2, B), value: 5 });
+        assert_eq!(store(ts(2, B), 5), [forced, ack.clone()]);
+        assert_eq!(store(ts(2, B), 5), vec![ack.clone()]);
+        assert_eq!(store(ts(1, C), 4), vec![ack.clone()]);
+
+        // 17.1: the writer breaks ties.
+        let raced = Effect::Mark("two writers raced");
+        assert_eq!(store(ts(2, A), 3), [raced.clone(), ack.clone()]);
+        let forced = Effect::Force(Record::Stored { key: 7, ts: ts(2, C), value: 6 });
+        assert_eq!(store(ts(2, C), 6), [raced, forced, ack]);
+
+        let answer = Msg::Answer { round, ts: ts(2, C), value: 6 };
+        assert_eq!(a.hear(B, Msg::Query { round, key: 7 }), [Effect::Send(B, answer)]);
+        let answer = Msg::Answer { round, ts: Ts::ZERO, value: INITIAL };
+        assert_eq!(a.hear(B, Msg::Query { round, key: 8 }), [Effect::Send(B, answer)]);
+    }
+
+    #[test]
+    fn rule_17_4_a_read_writes_the_highest_back_to_a_majority_before_it_replies() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        let r = request(9, 1);
+        a.request(r, READ);
+        a.answer(C, 1, ts(2, B), 5);
+        let back = a.answer(B, 1, ts(1, C), 4);
+        let store = Msg::Store { round: a.round(2), key: 7, ts: ts(2, B), value: 5 };
+        assert_eq!(back[0], Effect::Mark("write-back"));
+        assert_eq!(back[1..], a.begins(9, &store));
+        assert_eq!(a.ack(A, 2), []);
+        assert_eq!(a.ack(B, 2), ends(r, Ret::Value(5)));
+    }
+
+    #[test]
+    fn rule_17_4_not_so_if_all_the_counted_answers_carry_the_same_ts() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        let r = request(9, 1);
+        a.request(r, READ);
+        a.answer(C, 1, ts(2, B), 5);
+        assert_eq!(a.answer(A, 1, ts(2, B), 5), ends(r, Ret::Value(5)));
+    }
+
+    #[test]
+    fn rule_17_5_answers_of_another_round_do_not_count() {
+        let mut a = Bench::new(&config(3), 2, &[]);
+        a.request(request(9, 1), READ);
+        a.request(request(8, 1), READ);
+        a.answer(A, 1, Ts::ZERO, INITIAL);
+        assert_eq!(a.answer(B, 2, Ts::ZERO, INITIAL), [], "another operation's round");
+        assert_eq!(a.ack(B, 1), [], "an ack is no answer");
+        let round = Round { incarnation: 1, number: 1 };
+        let late = a.hear(B, Msg::Answer { round, ts: Ts::ZERO, value: INITIAL });
+        assert_eq!(late, [Effect::Mark("answer to an earlier life")]);
+        assert_eq!(a.node.view().running, [request(8, 1), request(9, 1)]);
+    }
+
+    #[test]
+    fn rule_17_5_of_two_answers_of_one_replica_the_first_counts() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        let r = request(9, 1);
+        a.request(r, READ);
+        assert_eq!(a.answer(B, 1, Ts::ZERO, INITIAL), []);
+        assert_eq!(a.answer(B, 1, ts(1, C), 5), []);
+        assert_eq!(a.answer(C, 1, Ts::ZERO, INITIAL), ends(r, Ret::Value(INITIAL)));
+
+        a.request(request(9, 2), write(6));
+        a.answer(B, 2, Ts::ZERO, INITIAL);
+        a.answer(C, 2, Ts::ZERO, INITIAL);
+        assert_eq!(a.ack(B, 3), []);
+        assert_eq!(a.ack(B, 3), []);
+        assert_eq!(a.ack(A, 3), ends(request(9, 2), Ret::Written));
+    }
+
+    #[test]
+    fn any_two_majorities_have_a_replica_in_common() {
+        for (replicas, majority) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4)] {
+            let a = Bench::new(&config(replicas), 1, &[]);
+            assert_eq!(a.node.majority(), majority, "{replicas} replicas");
+        }
+    }
+
+    #[test]
+    fn only_the_silent_replicas_are_asked_again_under_the_same_round() {
+        let mut a = Bench::new(&config(3), 1, &[]);
+        a.request(request(9, 1), READ);
+        a.answer(B, 1, Ts::ZERO, INITIAL);
+        a.node.on_timer(Timer::Resend(NodeId(9)), &mut a.cx);
+        let query = Msg::Query { round: a.round(1), key: 7 };
+        let timer = Timer::Resend(NodeId(9));
+        let again = [
+            Effect::Mark("round sent again"),
+            Effect::Send(A, query.clone()),
+            Effect::Send(C, query),
+            Effect::SetTimer { after: RESEND, timer, background: false },
+        ];
+        assert_eq!(a.cx.take(), again);
+    }
+
+    #[test]
+    fn what_counts_survives_compaction() {
+        let config = Config { compact_after: 2, ..config(3) };
+        let mut a = Bench::new(&config, 1, &[]);
+        let round = a.round(1);
+        a.hear(B, Msg::Store { round, key: 3, ts: ts(9, B), value: 90 });
+        a.request(request(9, 1), write(5));
+        a.answer(A, 1, Ts::ZERO, INITIAL);
+        let chosen = a.answer(B, 1, Ts::ZERO, INITIAL);
+        let log =
+            [Record::Stored { key: 3, ts: ts(9, B), value: 90 }, recorded(request(9, 1), 1, 5)];
+        assert_eq!(chosen[1], Effect::Snapshot(log.to_vec()));
+        assert_eq!(QuorumRegister::durable(&log), a.node.durable);
+
+        // 17.2: the highest ts it ever recorded is kept through snapshots.
+        let mut a = Bench::new(&config, 2, &log);
+        a.request(request(8, 1), write(6));
+        a.answer(B, 1, Ts::ZERO, INITIAL);
+        let chosen = a.answer(C, 1, Ts::ZERO, INITIAL);
+        assert_eq!(chosen[0], Effect::Force(recorded(request(8, 1), 2, 6)));
+    }
+
+    #[test]
+    fn heartbeats_belong_to_the_boot_and_are_off_at_zero() {
+        assert_eq!(Bench::new(&config(3), 1, &[]).cx.take(), []);
+        let heartbeat = Duration::from_millis(20);
+        let mut a = Bench::new(&Config { heartbeat, ..config(3) }, 1, &[]);
+        let timer = Timer::Heartbeat;
+        let next = Effect::SetTimer { after: heartbeat, timer, background: true };
+        assert_eq!(a.cx.take(), vec![next.clone()]);
+        a.node.on_timer(Timer::Heartbeat, &mut a.cx);
+        let beat = [Effect::Send(B, Msg::Heartbeat), Effect::Send(C, Msg::Heartbeat), next];
+        assert_eq!(a.cx.take(), beat);
+        assert_eq!(a.hear(B, Msg::Heartbeat), []);
     }
 }

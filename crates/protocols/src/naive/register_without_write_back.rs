@@ -12,16 +12,16 @@
 //! # What is wrong
 //!
 //! The argument is about writes that have ended. While a write is under way, or after its front end
-//! has crashed in the middle, its value may stand at one replica of three. A read that asks this one
-//! returns the new value; a later read that asks the other two returns the old one. No order of the
-//! operations explains that (*new/old inversion*): the register is regular in Lamport's sense, not
-//! atomic. No fault is needed, only two reads that hear different majorities.
+//! has crashed in the middle, its value may stand at one replica of three. A read that asks this
+//! one returns the new value; a later read that asks the other two returns the old one. No order of
+//! the operations explains that (*new/old inversion*): the register is regular in Lamport's sense,
+//! not atomic. No fault is needed, only two reads that hear different majorities.
 //!
 //! # The rules
 //!
 //! - Upon a write: ask a majority for their timestamps; choose a higher one, force it with the
-//!   request, send it to all; done when a majority has stored it. A request that comes again goes on
-//!   with the timestamp that was forced.
+//!   request, send it to all; done when a majority has stored it. A request that comes again goes
+//!   on with the timestamp that was forced.
 //! - Upon a store with a higher timestamp: force it; then acknowledge, whatever it was.
 //! - Upon a read: ask a majority, **reply the highest**.
 //!
@@ -217,5 +217,42 @@ impl Observe for RegisterWithoutWriteBack {
 
     fn view(&self) -> View {
         View { running: self.running.values().map(|run| run.request).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use node::{Answer, Context, Effect};
+    use std::time::Duration;
+
+    /// One of three nodes at work on a read of client 9, told what two replicas hold.
+    fn reads(told: [(u16, Cell); 2]) -> Option<Effect<RegisterWithoutWriteBack>> {
+        let config = Config {
+            replicas: (0..3).map(NodeId).collect(),
+            resend: Duration::from_millis(50),
+            heartbeat: Duration::ZERO,
+            compact_after: 0,
+        };
+        let mut node = RegisterWithoutWriteBack::new(NodeId(0), &config);
+        let mut cx = Cx::new(Context::default());
+        node.on_request(RequestId { client: NodeId(9), call: 1 }, Op::Read { key: 0 }, &mut cx);
+        for (from, Cell { ts, value }) in told {
+            node.on_message(NodeId(from), Msg::Answer { round: (1, 1), ts, value }, &mut cx);
+        }
+        cx.take().pop()
+    }
+
+    #[test]
+    fn a_later_read_may_return_less() {
+        let old = Cell::INITIAL;
+        let new = Cell { ts: Ts { counter: 1, writer: NodeId(0) }, value: 5 };
+        // The first store of a write has arrived at node 0; the others are still on their way.
+        let told = |value| {
+            let request = RequestId { client: NodeId(9), call: 1 };
+            Some(Effect::Reply(request, Answer::Ok(Ret::Value(value))))
+        };
+        assert_eq!(reads([(0, new), (1, old)]), told(5));
+        assert_eq!(reads([(1, old), (2, old)]), told(0));
     }
 }
