@@ -8,11 +8,11 @@
 //!   totally ordered; the writer breaks ties.
 //! - **17.2** Upon a write, a front end asks a majority for their `ts`. It chooses `(1 + the
 //!   highest of the answers and of every ts that it has itself recorded, own id)` and in the same
-//!   step forces `{request, ts, value}`, before any `Store` leaves; then it sends `Store(ts, value)` to
-//!   all, and is done when a majority has acknowledged. A request of an operation that still runs
-//!   joins it; one whose record exists goes on with the recorded `ts`; one without a record starts
-//!   afresh. A client's older requests are refused, and a newer request ends the client's older
-//!   one that still runs: it never records any more.
+//!   step forces `{request, ts, value}`, before any `Store` leaves; then it sends
+//!   `Store(ts, value)` to all, and is done when a majority has acknowledged. A request of an
+//!   operation that still runs joins it; one whose record exists goes on with the recorded `ts`;
+//!   one without a record starts afresh. A client's older requests are refused, and a newer
+//!   request ends the client's older one that still runs: it never records any more.
 //! - **17.3** Upon a `Store` with a higher `ts`, a replica forces `(ts, value)` and acknowledges.
 //!   With a lower or an equal one it acknowledges.
 //! - **17.4** Upon a read, a front end asks a majority, takes the highest and writes it back to a
