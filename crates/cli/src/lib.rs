@@ -1,1 +1,87 @@
-//! cli.
+//! The command line: one file a verb. [`run`] serves any list of scenarios, so a user's own binary
+//! has the same verbs over the user's own protocols.
+
+mod exit;
+mod explore;
+mod init;
+mod list;
+mod output;
+mod replay;
+mod repros;
+mod shrink;
+
+use clap::{Parser, Subcommand};
+use exit::Failure;
+use explorer::AnyScenario;
+use std::process::ExitCode;
+
+/// Every scenario that commands can name.
+pub type Registry = Vec<Box<dyn AnyScenario>>;
+
+#[derive(Parser)]
+#[command(
+    name = "tribunal",
+    version,
+    about = "Puts distributed protocols on trial: seeded faults, checkers, repros that replay",
+    after_help = "Exit codes: 0 holds · 1 violated · 2 unknown or vacuous · 64 usage · 65 bad input \
+                  file · 70 our own fault · 74 file or network error · 75 nondeterminism"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Explore(explore::Arguments),
+    Replay(replay::Arguments),
+    Shrink(shrink::Arguments),
+    List(list::Arguments),
+    Init(init::Arguments),
+}
+
+/// Runs the command line of this process over these scenarios, and says how it ended. No verb means
+/// `explore`.
+pub fn run(registry: Registry) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; everything else is usage.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::HOLDS };
+            let _shown = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let verb = arguments.verb.unwrap_or_else(|| Verb::Explore(explore::Arguments::default()));
+    let done = match verb {
+        Verb::Explore(arguments) => explore::run(&registry, &arguments),
+        Verb::Replay(arguments) => replay::run(&registry, &arguments),
+        Verb::Shrink(arguments) => shrink::run(&registry, &arguments),
+        Verb::List(arguments) => list::run(&registry, &arguments),
+        Verb::Init(arguments) => init::run(&arguments),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, message }) => {
+            eprintln!("tribunal: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The scenario of that name.
+fn find<'a>(registry: &'a Registry, name: &str) -> Result<&'a dyn AnyScenario, Failure> {
+    let found = registry.iter().find(|scenario| scenario.name() == name);
+    found.map(|scenario| &**scenario).ok_or_else(|| {
+        let nearest = registry
+            .iter()
+            .map(|scenario| scenario.name())
+            .max_by(|a, b| {
+                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
+            })
+            .unwrap_or_default();
+        Failure::usage(format!(
+            "no scenario {name:?}: the nearest is {nearest:?}; `tribunal list` shows all"
+        ))
+    })
+}

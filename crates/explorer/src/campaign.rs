@@ -301,12 +301,12 @@ impl<S: Scenario> Shared<'_, S> {
         case: &CaseFor<S>,
         outcome: &Outcome,
     ) -> Option<Broken> {
-        if index < READ_BACK || outcome.verdict.is_violated() {
-            if let Err(reason) = repro::survives(case) {
-                return Some(Broken::File { seed, reason });
-            }
+        if (index < READ_BACK || outcome.verdict.is_violated())
+            && let Err(reason) = repro::survives(case)
+        {
+            return Some(Broken::File { seed, reason });
         }
-        if index % TWICE == 0 && judge(self.scenario, case).digest != outcome.digest {
+        if index.is_multiple_of(TWICE) && judge(self.scenario, case).digest != outcome.digest {
             return Some(Broken::Nondeterminism {
                 seed,
                 event: first_difference(self.scenario, case),

@@ -23,5 +23,6 @@ pub use campaign::{Broken, Budget, Finding, Progress, Report, campaign_of, explo
 pub use generate::{Narrow, case_of_bytes, case_of_seed};
 pub use judge::{Outcome, Record, judge, judge_recorded};
 pub use repro::{Repro, ReproError, Status};
+pub use checkers::{Anomaly, Verdict};
 pub use scenario::{CaseFor, ConfigOf, Expected, OpOf, Run, Scenario, Shape};
 pub use shrink::{Shrunk, shrink};

@@ -141,15 +141,13 @@ impl<S: Scenario> Shrinker<'_, S> {
         let Record { drawn, .. } = record;
         self.edit(|case| {
             case.network = case.network.calm();
-            let mut id = case.faults.iter().map(|fault| fault.id + 1).max().unwrap_or(0);
-            for drawn in drawn {
-                case.faults.push(Fault {
-                    id,
-                    place: Place::Message(drawn.address),
-                    kind: drawn.kind,
-                });
-                id += 1;
-            }
+            let free = case.faults.iter().map(|fault| fault.id + 1).max().unwrap_or(0);
+            let placed = (free..).zip(drawn).map(|(id, drawn)| Fault {
+                id,
+                place: Place::Message(drawn.address),
+                kind: drawn.kind,
+            });
+            case.faults.extend(placed);
         });
     }
 

@@ -1,0 +1,303 @@
+//! `tribunal explore`: searches for the seed that breaks a scenario.
+
+use crate::exit::{self, Failure};
+use crate::{Registry, find, output, repros};
+use clap::Args;
+use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use node::Mutation;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use world::{Faults, Seed};
+
+/// Cases of a scenario when nothing is said: with all scenarios, about a minute on two cores.
+const DEFAULT_SEEDS: u64 = 200_000;
+/// Cases of a scenario that is named, when nothing is said.
+const NAMED_SEEDS: u64 = 20_000;
+
+/// Put scenarios on trial; no name: every one in turn, in one table
+#[derive(Args, Default)]
+#[command(after_help = "Examples:\n  tribunal explore bank --seeds 100000\n  \
+    tribunal explore two_phase_commit --mutant send_before_force")]
+pub(crate) struct Arguments {
+    /// Scenarios by name; `tribunal list` shows them
+    scenarios: Vec<String>,
+    /// How many cases of each
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// How long for each, such as 30s or 5m
+    #[arg(long, value_name = "TIME", conflicts_with = "seeds", value_parser = duration)]
+    budget: Option<Duration>,
+    /// Run exactly this one case, such as 0x29
+    #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "budget"])]
+    seed: Option<Seed>,
+    /// At most so many faults a case, all of them placed; no random fates
+    #[arg(long, value_name = "N")]
+    max_faults: Option<u16>,
+    /// Only these kinds of faults, separated by commas; `none` for calm runs
+    #[arg(long, value_name = "KINDS", value_parser = faults)]
+    faults: Option<Faults>,
+    /// Plant a bug; `tribunal list` shows them
+    #[arg(long, value_name = "ID")]
+    mutant: Option<Mutation>,
+    /// Name another stream of seeds: a number, 0x… or decimal
+    #[arg(long, value_name = "C")]
+    campaign: Option<Seed>,
+    /// Worker threads; the result does not depend on it
+    #[arg(long, value_name = "J")]
+    jobs: Option<NonZero<usize>>,
+    /// End each scenario at its first violation
+    #[arg(long)]
+    first: bool,
+    /// Leave failing cases as large as they are
+    #[arg(long)]
+    no_shrink: bool,
+    /// Print JSON lines instead of tables and stories
+    #[arg(long)]
+    json: bool,
+    /// Write the JSON lines to a file too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Where repros are saved [default: tests/repros, in CI target/tribunal/repros]
+    #[arg(long, value_name = "DIR")]
+    repros: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: Option<u64> = digits.parse().ok();
+    let unit = match &text[digits.len()..] {
+        "ms" => Some(1),
+        "s" | "" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let millis = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    millis.map(Duration::from_millis).ok_or_else(|| "expected a time such as 30s, 5m or 1h".into())
+}
+
+fn faults(text: &str) -> Result<Faults, String> {
+    let mut kinds = Faults::NONE;
+    if text != "none" {
+        for name in text.split(',') {
+            kinds.add(name.trim().parse()?);
+        }
+    }
+    Ok(kinds)
+}
+
+pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Failure> {
+    let chosen: Vec<&dyn AnyScenario> = if arguments.scenarios.is_empty() {
+        registry.iter().map(|scenario| &**scenario).collect()
+    } else {
+        arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
+    };
+    let mut sink = Sink::open(arguments)?;
+    let stop = stop_on_interrupt()?;
+    let mut code = exit::HOLDS;
+    let named = !arguments.scenarios.is_empty();
+    if !arguments.json {
+        println!("{}", output::table_head());
+    }
+    for scenario in chosen {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let report = campaign(scenario, arguments, &stop);
+        sink.line(&output::report_json(&report))?;
+        if !arguments.json {
+            println!("{}", output::table_row(&report));
+            if named || !report.is_expected() {
+                print!("{}", output::details(&report));
+            }
+        }
+        if let Some(broken) = &report.broken {
+            return Err(unfit(&report, broken));
+        }
+        show_failures(scenario, &report, arguments, &mut sink, named)?;
+        code = code.max(judge(&report, named));
+    }
+    Ok(code)
+}
+
+/// With names, the verdicts themselves; without, whether each is the expected one.
+fn judge(report: &Report, named: bool) -> u8 {
+    match report.verdict() {
+        _ if !named && report.is_expected() => exit::HOLDS,
+        Verdict::Violated(_) => exit::VIOLATED,
+        Verdict::Unknown(_) => exit::UNKNOWN,
+        Verdict::Holds if named => exit::HOLDS,
+        // An exhibit that was not found broken: the search has lost its sight.
+        Verdict::Holds => exit::UNKNOWN,
+    }
+}
+
+fn unfit(report: &Report, broken: &Broken) -> Failure {
+    let name = &report.scenario;
+    match broken {
+        Broken::Nondeterminism { seed, event } => Failure {
+            code: exit::NONDETERMINISM,
+            message: format!("{name}: seed {seed} runs differently when run again: {event}"),
+        },
+        Broken::File { seed, reason } => {
+            Failure::usage(format!("{name}: seed {seed}: a case does not survive its file: {reason}"))
+        }
+    }
+}
+
+fn narrow(arguments: &Arguments) -> Narrow {
+    Narrow {
+        faults: arguments.faults,
+        max_faults: arguments.max_faults,
+        mutant: arguments.mutant.clone(),
+    }
+}
+
+fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &Arc<AtomicBool>) -> Report {
+    let default = if arguments.scenarios.is_empty() { DEFAULT_SEEDS } else { NAMED_SEEDS };
+    let seeds = match arguments.budget {
+        Some(_) => u64::MAX / 64,
+        None => arguments.seeds.unwrap_or(default),
+    };
+    let found_at_once =
+        arguments.mutant.is_some() || scenario.shape().expected == Expected::Violated;
+    let budget = Budget {
+        seeds,
+        time: arguments.budget,
+        only: arguments.seed,
+        campaign: arguments.campaign.map(|campaign| campaign.0),
+        narrow: narrow(arguments),
+        jobs: arguments.jobs,
+        first: arguments.first || found_at_once,
+    };
+    let progress = Progress::default();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch(&scenario.name(), &budget, &progress, stop, &done));
+        let report = scenario.explore(&budget, &progress);
+        done.store(true, Ordering::Relaxed);
+        report
+    })
+}
+
+/// Shows how far a campaign is: one bar, or a plain line every 10 s where nobody watches.
+fn watch(
+    name: &str,
+    budget: &Budget,
+    progress: &Progress,
+    stop: &AtomicBool,
+    done: &AtomicBool,
+) {
+    let bar = ProgressBar::with_draw_target(Some(budget.seeds), ProgressDrawTarget::stderr());
+    let template = "{prefix:<40} {wide_bar} {pos} cases, {per_sec}, {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_prefix(name.to_owned());
+    let plain = !std::io::stderr().is_terminal();
+    let tick = Duration::from_millis(50);
+    let mut ticks = 0u64;
+    while !done.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
+            progress.stop.store(true, Ordering::Relaxed);
+        }
+        std::thread::sleep(tick);
+        ticks += 1;
+        let cases = progress.cases.load(Ordering::Relaxed);
+        let violations = progress.violations.load(Ordering::Relaxed);
+        if plain && ticks.is_multiple_of(200) {
+            let steps = progress.steps.load(Ordering::Relaxed);
+            eprintln!("{name}: {cases} cases, {steps} steps, {violations} violations so far");
+        } else if !plain && ticks > 4 {
+            bar.set_position(cases);
+            bar.set_message(format!("{violations} violations"));
+        }
+    }
+    bar.finish_and_clear();
+}
+
+/// Makes the first case of each signature small, saves it and tells it.
+fn show_failures(
+    scenario: &dyn AnyScenario,
+    report: &Report,
+    arguments: &Arguments,
+    sink: &mut Sink,
+    named: bool,
+) -> Result<(), Failure> {
+    let root = repros::root(arguments.repros.as_deref());
+    for finding in report.findings.iter().take(MOST_FAILURES) {
+        let Some(exhibit) =
+            scenario.exhibit(finding.seed, &narrow(arguments), !arguments.no_shrink)
+        else {
+            continue;
+        };
+        let saved = repros::keep(&root, &exhibit)?;
+        sink.line(&output::failure_json(&exhibit, &saved))?;
+        if arguments.json {
+            continue;
+        }
+        if named || !report.is_expected() {
+            println!();
+            println!("  found at seed {} (digest {})", finding.seed, explorer::repro::hex(finding.digest));
+            print!("{}", output::failure(&exhibit, &saved));
+        }
+        if repros::in_ci() && !report.is_expected() {
+            println!("{}", exhibit.repro);
+        }
+    }
+    Ok(())
+}
+
+/// Failures of one scenario that are shown: the rest have other signatures, and may be consequences.
+const MOST_FAILURES: usize = 5;
+
+/// Ctrl-C ends the campaign with what it has; a second one ends the process.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Failure::ours(format!("cannot wait for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+/// Where JSON lines go.
+struct Sink {
+    printing: bool,
+    file: Option<(PathBuf, File)>,
+}
+
+impl Sink {
+    fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        let file = match &arguments.out {
+            None => None,
+            Some(path) => {
+                let file = File::create(path)
+                    .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+                Some((path.clone(), file))
+            }
+        };
+        Ok(Self { printing: arguments.json, file })
+    }
+
+    fn line(&mut self, line: &Value) -> Result<(), Failure> {
+        if self.printing {
+            println!("{line}");
+        }
+        if let Some((path, file)) = &mut self.file {
+            writeln!(file, "{line}")
+                .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! What people and machines read: the table, a failure's page, JSON lines.
+
+use explorer::{Exhibit, Finding, Report, repro};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The version of the JSON lines.
+const JSON_VERSION: u32 = 1;
+
+/// The head of the table.
+pub(crate) fn table_head() -> String {
+    format!("{:<40} {:>9}  {:<14}  {:<30} {:>9}", "scenario", "cases", "faults", "verdict", "cases/s")
+}
+
+/// A scenario's line of the table.
+pub(crate) fn table_row(report: &Report) -> String {
+    let drawn = report.faults.len();
+    let effective = report.faults.values().filter(|tally| tally.effective > 0).count();
+    let verdict = match report.verdict() {
+        explorer::Verdict::Holds => "holds".to_owned(),
+        explorer::Verdict::Unknown(_) => "UNKNOWN".to_owned(),
+        explorer::Verdict::Violated(anomaly) => format!("violated: {}", anomaly.class),
+    };
+    let verdict = if report.is_expected() { verdict } else { format!("{verdict} (!)") };
+    format!(
+        "{:<40} {:>9}  {:<14}  {:<30} {:>9}",
+        title(&report.scenario, report.mutant.as_deref()),
+        report.cases,
+        format!("{effective} of {drawn} kinds"),
+        verdict,
+        report.cases_per_second(),
+    )
+}
+
+/// `scenario`, or `scenario + mutant`.
+pub(crate) fn title(scenario: &str, mutant: Option<&str>) -> String {
+    match mutant {
+        None => scenario.to_owned(),
+        Some(mutant) => format!("{scenario} + {mutant}"),
+    }
+}
+
+/// What a campaign saw, beyond its line: kinds and marks.
+pub(crate) fn details(report: &Report) -> String {
+    let mut text = String::new();
+    let faults: Vec<String> = report
+        .faults
+        .iter()
+        .map(|(kind, tally)| format!("{kind} {}/{}", tally.effective, tally.drawn))
+        .collect();
+    text.push_str(&wrapped("faults with effect / drawn (cases)", &faults));
+    let marks: Vec<String> =
+        report.marks.iter().map(|(mark, count)| format!("{mark} {count}")).collect();
+    text.push_str(&wrapped("marks (cases)", &marks));
+    let (begun, ok) = report.operations;
+    text.push_str(&format!(
+        "  {begun} operations, {ok} of them ok; {} messages delivered in {} steps\n",
+        report.deliveries, report.steps
+    ));
+    for reason in &report.vacuous {
+        text.push_str(&format!("  {reason}\n"));
+    }
+    if let Some(reason) = &report.reason {
+        text.push_str(&format!("  {} cases undecided: {reason}\n", report.unknown));
+    }
+    text
+}
+
+fn wrapped(head: &str, items: &[String]) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("  {head}:");
+    let mut width = usize::MAX;
+    for item in items {
+        if width.saturating_add(item.len()) > 100 {
+            text.push_str("\n   ");
+            width = 3;
+        }
+        text.push_str(&format!(" {item} ·"));
+        width += item.len() + 3;
+    }
+    text.truncate(text.len() - " ·".len());
+    text.push('\n');
+    text
+}
+
+/// A failure: what it is, its story, and always the same last lines.
+pub(crate) fn failure(exhibit: &Exhibit, saved: &Path) -> String {
+    let Exhibit { scenario, mutant, anomaly, seed, digest, nodes, before, after, runs, story, .. } =
+        exhibit;
+    let mut text = format!(
+        "{}   VIOLATED   {anomaly}\n  seed {seed} · digest {} · {nodes} nodes · {}\n",
+        title(scenario, mutant.as_deref()),
+        repro::hex(*digest),
+        size(*after),
+    );
+    for line in story {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push_str(&format!("  shrunk   {} → {} ({runs} runs)\n", size(*before), size(*after)));
+    text.push_str(&format!("  saved    {}\n", saved.display()));
+    text.push_str(&format!("  replay   {}\n", replay_line(saved)));
+    text
+}
+
+/// The line to paste.
+pub(crate) fn replay_line(saved: &Path) -> String {
+    let id = saved.file_stem().unwrap_or_default().to_string_lossy();
+    format!("cargo run --release -- replay {id}")
+}
+
+fn size((calls, faults): (usize, usize)) -> String {
+    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}", plural(calls, "op"), plural(faults, "fault"))
+}
+
+/// A report as a JSON line.
+pub(crate) fn report_json(report: &Report) -> Value {
+    let verdict = match report.verdict() {
+        explorer::Verdict::Holds => "holds",
+        explorer::Verdict::Unknown(_) => "unknown",
+        explorer::Verdict::Violated(_) => "violated",
+    };
+    let faults: serde_json::Map<String, Value> = report
+        .faults
+        .iter()
+        .map(|(kind, tally)| {
+            let tally = json!({ "drawn": tally.drawn, "effective": tally.effective });
+            ((*kind).to_owned(), tally)
+        })
+        .collect();
+    json!({
+        "version": JSON_VERSION,
+        "kind": "report",
+        "scenario": report.scenario,
+        "mutant": report.mutant,
+        "campaign": format!("{:#x}", report.campaign),
+        "verdict": verdict,
+        "expected": report.is_expected(),
+        "cases": report.cases,
+        "steps": report.steps,
+        "deliveries": report.deliveries,
+        "operations": report.operations.0,
+        "ok": report.operations.1,
+        "faults": faults,
+        "marks": report.marks,
+        "undecided": report.unknown,
+        "vacuous": report.vacuous,
+        "interrupted": report.interrupted,
+        "cases_per_second": report.cases_per_second(),
+        "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "seed": finding.seed.to_string(),
+        "digest": repro::hex(finding.digest),
+        "signature": finding.anomaly.signature(),
+        "message": finding.anomaly.message,
+        "cases": finding.count,
+    })
+}
+
+/// A saved failure as a JSON line.
+pub(crate) fn failure_json(exhibit: &Exhibit, saved: &Path) -> Value {
+    json!({
+        "version": JSON_VERSION,
+        "kind": "repro",
+        "scenario": exhibit.scenario,
+        "mutant": exhibit.mutant,
+        "seed": exhibit.seed.to_string(),
+        "digest": repro::hex(exhibit.digest),
+        "signature": exhibit.anomaly.signature(),
+        "message": exhibit.anomaly.message,
+        "operations": exhibit.after.0,
+        "faults": exhibit.after.1,
+        "saved": saved.display().to_string(),
+        "replay": replay_line(saved),
+    })
+}
