@@ -18,11 +18,14 @@ pub mod scenario;
 pub mod shrink;
 pub mod story;
 
+/// For `#[serde(crate = …)]` in crates that depend on Tribunal alone.
+pub use serde;
+
 pub use any::{AnyScenario, Exhibit, Replay, Replayed};
 pub use campaign::{Broken, Budget, Finding, Progress, Report, campaign_of, explore, seed_of};
+pub use checkers::{Anomaly, Verdict};
 pub use generate::{Narrow, case_of_bytes, case_of_seed};
 pub use judge::{Outcome, Record, judge, judge_recorded};
 pub use repro::{Repro, ReproError, Status};
-pub use checkers::{Anomaly, Verdict};
 pub use scenario::{CaseFor, ConfigOf, Expected, OpOf, Run, Scenario, Shape};
 pub use shrink::{Shrunk, shrink};

@@ -4,6 +4,7 @@
 use crate::judge::{Record, judge, judge_recorded};
 use crate::scenario::{CaseFor, OpOf, Scenario};
 use node::{EffectKind, NodeId};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use world::case::Profile;
 use world::{
@@ -47,11 +48,13 @@ struct Shrinker<'a, S: Scenario> {
 
 impl<S: Scenario> Shrinker<'_, S> {
     fn run(&mut self) {
+        self.pin_calls();
         self.drop_calls();
         self.place_fates();
         loop {
             let before = self.best.clone();
             self.drop_faults();
+            self.pin_calls();
             self.drop_calls();
             self.drop_nodes();
             self.drop_clients();
@@ -59,9 +62,55 @@ impl<S: Scenario> Shrinker<'_, S> {
             self.simplify_faults();
             self.name_places();
             self.simplify_values();
+            if self.best == before {
+                self.drop_pairs();
+            }
             if self.best == before || self.runs >= MOST_RUNS {
                 return;
             }
+        }
+    }
+
+    /// Lets every call begin at the time at which it really begins, so that the end of a client's
+    /// earlier call no longer matters to it.
+    fn pin_calls(&mut self) {
+        let (_, record) = judge_recorded(self.scenario, &self.best);
+        let begins = record.events.iter().filter_map(|event| match (event.what, event.origin) {
+            (Happening::Invoke, Some(Origin::Call(call))) if event.incarnation == 0 => {
+                Some((call, Duration::from_nanos(event.at)))
+            }
+            _ => None,
+        });
+        let begins: BTreeMap<u32, Duration> = begins.collect();
+        self.edit(|case| {
+            for call in &mut case.calls {
+                call.at = begins.get(&call.id).copied().unwrap_or(call.at);
+            }
+        });
+    }
+
+    /// What cannot be left out alone may be left out in pairs: a call and a fault, two calls, two
+    /// faults.
+    fn drop_pairs(&mut self) {
+        let mut first = 0;
+        while first < self.best.calls.len() + self.best.faults.len() {
+            let mut second = first + 1;
+            while second < self.best.calls.len() + self.best.faults.len() {
+                let calls = self.best.calls.len();
+                let took = self.edit(|case| {
+                    for index in [second, first] {
+                        if index >= calls && index - calls < case.faults.len() {
+                            case.faults.remove(index - calls);
+                        } else if index < calls {
+                            drop_call(case, index..index + 1);
+                        }
+                    }
+                });
+                if !took {
+                    second += 1;
+                }
+            }
+            first += 1;
         }
     }
 
@@ -112,20 +161,7 @@ impl<S: Scenario> Shrinker<'_, S> {
     }
 
     fn drop_calls(&mut self) {
-        self.drop_runs(
-            |case| case.calls.len(),
-            |case, range| {
-                let gone: Vec<u32> = case.calls.drain(range).map(|call| call.id).collect();
-                // What struck a call goes with it.
-                case.faults.retain(|fault| match fault.place {
-                    Place::Call(call) => !gone.contains(&call),
-                    Place::Message(Address { origin: Origin::Call(call), .. }) => {
-                        !gone.contains(&call)
-                    }
-                    _ => true,
-                });
-            },
-        );
+        self.drop_runs(|case| case.calls.len(), drop_call);
     }
 
     fn drop_faults(&mut self) {
@@ -284,6 +320,17 @@ impl<S: Scenario> Shrinker<'_, S> {
             }
         }
     }
+}
+
+/// Leaves calls out, with what struck them.
+fn drop_call<Op, Config>(case: &mut Case<Op, Config>, range: std::ops::Range<usize>) {
+    let gone: Vec<u32> = case.calls.drain(range).map(|call| call.id).collect();
+    case.faults.retain(|fault| match fault.place {
+        Place::Call(call) | Place::Message(Address { origin: Origin::Call(call), .. }) => {
+            !gone.contains(&call)
+        }
+        _ => true,
+    });
 }
 
 /// Simpler values in the place of leaf number `wanted`, and of the list that begins there.

@@ -48,7 +48,9 @@ pub fn tell(record: &Record, faults: &[world::Fault], names: &[String]) -> Vec<S
             skipped = 0;
         }
         let column = shown.iter().position(|node| *node == line.node).unwrap_or(0);
-        let indent = " ".repeat(column * width);
+        // What does not fit behind its column's start begins before it.
+        let room = (LINE_WIDTH - TIME_WIDTH).saturating_sub(line.text.chars().count());
+        let indent = " ".repeat((column * width).min(room));
         let text = format!("{:>8}   {indent}{}", time(line.at), line.text);
         told.push(clip(&text));
     }
@@ -62,6 +64,24 @@ pub fn time(nanos: u64) -> String {
         micros if micros % 1000 == 0 => format!("{} ms", micros / 1000),
         micros => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
     }
+}
+
+/// A `Debug` text without the names of fields: `Vote { tx: t1, yes: true }` is `Vote t1 true`.
+fn terse(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let name = word.strip_suffix(':').filter(|name| {
+            name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        });
+        // A field's name, and the braces around the fields, say little.
+        if name.is_some() || word == "{" || word == "}" {
+            continue;
+        }
+        words.push(
+            word.trim_end_matches(',').to_owned() + if word.ends_with("),") { "," } else { "" },
+        );
+    }
+    words.join(" ")
 }
 
 fn clip(text: &str) -> String {
@@ -92,6 +112,7 @@ fn digest(record: &Record, faults: &[world::Fault], names: &[String]) -> Vec<Lin
     let mut lines: Vec<Line> = Vec::new();
     let mut last_send: Option<(usize, u64, String)> = None;
     for event in &record.events {
+        let about = terse(&event.text);
         let node = event.node.index();
         let mut push = |text: String, rank: u8| lines.push(Line { at: event.at, node, text, rank });
         let peer = event.peer.map_or("", |peer| name(peer.index()));
@@ -106,28 +127,28 @@ fn digest(record: &Record, faults: &[world::Fault], names: &[String]) -> Vec<Lin
                     line.text.push_str(peer);
                 }
             }
-            Happening::Send => push(format!("{} ─▶ {peer}", event.text), 1),
-            Happening::Reply => push(format!("{} ─▶ {peer}", event.text), 1),
+            Happening::Send => push(format!("{} ─▶ {peer}", about), 1),
+            Happening::Reply => push(format!("{} ─▶ {peer}", about), 1),
             Happening::Receive | Happening::Request => match fated(event) {
-                Some(Kind::Duplicate { .. }) => push(format!("again: {}", event.text), 1),
+                Some(Kind::Duplicate { .. }) => push(format!("again: {}", about), 1),
                 Some(Kind::Delay { .. } | Kind::Reorder { .. }) => {
-                    push(format!("late: {}", event.text), 1);
+                    push(format!("late: {}", about), 1);
                 }
                 _ => {}
             },
-            Happening::Drop => push(format!("✗ {} (from {peer})", event.text), 2),
-            Happening::Persist => push(format!("write {}", event.text), 2),
-            Happening::Force => push(format!("force {}", event.text), 1),
+            Happening::Drop => push(format!("✗ {} (from {peer})", about), 2),
+            Happening::Persist => push(format!("write {}", about), 2),
+            Happening::Force => push(format!("force {}", about), 1),
             Happening::Snapshot => push("snapshot".to_owned(), 3),
-            Happening::Timer => push(format!("timer {}", event.text), 2),
-            Happening::Invoke => push(format!("invoke {}", event.text), 0),
-            Happening::Ok => push(format!("ok {}", event.text), 0),
-            Happening::Fail => push(format!("fail: {}", event.text), 0),
-            Happening::Info => push(format!("info: {}", event.text), 0),
-            Happening::Fault => push(format!("FAULT {}", event.text), 0),
-            Happening::Lifted => push(format!("over: {}", event.text), 1),
+            Happening::Timer => push(format!("timer {}", about), 2),
+            Happening::Invoke => push(format!("invoke {}", about), 0),
+            Happening::Ok => push(format!("ok {}", about), 0),
+            Happening::Fail => push(format!("fail: {}", about), 0),
+            Happening::Info => push(format!("info: {}", about), 0),
+            Happening::Fault => push(format!("FAULT {}", about), 0),
+            Happening::Lifted => push(format!("over: {}", about), 1),
             Happening::Heal => push("HEAL all faults end".to_owned(), 0),
-            Happening::Boot if event.incarnation > 1 => push(format!("start, {}", event.text), 0),
+            Happening::Boot if event.incarnation > 1 => push(format!("start, {}", about), 0),
             Happening::Boot
             | Happening::Synced
             | Happening::SetTimer

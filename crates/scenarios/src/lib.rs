@@ -6,8 +6,5 @@ use explorer::AnyScenario;
 
 /// Every scenario that commands can name, those that must hold before the exhibits.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
-    vec![
-        Box::new(quorum_register::register()),
-        Box::new(quorum_register::without_write_back()),
-    ]
+    vec![Box::new(quorum_register::register()), Box::new(quorum_register::without_write_back())]
 }

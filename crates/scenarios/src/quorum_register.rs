@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use protocols::QuorumRegister;
 use protocols::naive::RegisterWithoutWriteBack;
 use protocols::register::{Config, Durable, INITIAL, Op, Recorded, Ret, Ts, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 use world::{FaultKind, Faults, World};
@@ -79,8 +79,8 @@ where
 
     fn op(&self) -> impl Strategy<Value = Op> {
         let key = prop_oneof![9 => Just(0u8), 1 => Just(1u8)];
-        let write = (key.clone(), 1..=i32::MAX as u32)
-            .prop_map(|(key, value)| Op::Write { key, value });
+        let write =
+            (key.clone(), 1..=i32::MAX as u32).prop_map(|(key, value)| Op::Write { key, value });
         prop_oneof![2 => key.prop_map(|key| Op::Read { key }), 1 => write]
     }
 
@@ -105,7 +105,13 @@ where
 
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         let mut asked = BTreeMap::new();
-        case.calls.iter().all(|call| *asked.entry(call.client).or_insert(call.to) == call.to)
+        let mut written = BTreeSet::from([INITIAL]);
+        let unique = case.calls.iter().all(|call| match call.op {
+            Op::Write { value, .. } => written.insert(value),
+            Op::Read { .. } => true,
+        });
+        unique
+            && case.calls.iter().all(|call| *asked.entry(call.client).or_insert(call.to) == call.to)
             && lost(case) <= (case.nodes.len() - 1) / 2
     }
 
