@@ -1,0 +1,62 @@
+//! A register: what is read is what was written last. With compare-and-set.
+
+use crate::Model;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// A register that begins with this value; [`Keyed`](crate::Keyed) makes many of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Register<V = u64>(pub V);
+
+/// What is asked of a register.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RegisterOp<V = u64> {
+    /// What is its value?
+    Read,
+    /// Take this value.
+    Write(V),
+    /// Take the second value if yours is the first.
+    CompareAndSet(V, V),
+}
+
+/// What a register answers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RegisterRet<V = u64> {
+    /// To a read: the value.
+    Value(V),
+    /// To a write, or to a compare-and-set that found what it expected.
+    Done,
+    /// To a compare-and-set that found another value.
+    Refused,
+}
+
+impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
+    type Op = RegisterOp<V>;
+    type Ret = RegisterRet<V>;
+    type State = V;
+    type Key = ();
+
+    fn key(&self, _: &RegisterOp<V>) {}
+
+    fn initial(&self, (): &()) -> V {
+        self.0.clone()
+    }
+
+    fn step(&self, value: &V, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<V> {
+        use {RegisterOp::*, RegisterRet::*};
+        match (op, ret) {
+            (Read, None) => Some(value.clone()),
+            (Read, Some(Value(read))) => (read == value).then(|| value.clone()),
+            (Write(new), None | Some(Done)) => Some(new.clone()),
+            (CompareAndSet(old, new), None | Some(Done)) => (old == value).then(|| new.clone()),
+            (CompareAndSet(old, _), Some(Refused)) => (old != value).then(|| value.clone()),
+            (Read, Some(Done | Refused)) => None,
+            (Write(_), Some(Value(_) | Refused)) => None,
+            (CompareAndSet(..), Some(Value(_))) => None,
+        }
+    }
+
+    fn observes(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
+        matches!(op, RegisterOp::Read) || matches!(ret, Some(RegisterRet::Refused))
+    }
+}
