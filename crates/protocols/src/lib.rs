@@ -5,3 +5,4 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+pub mod two_phase_commit;
