@@ -37,10 +37,15 @@ enum State {
     /// Voted ReadOnly: a crash makes it forget even that.
     ReadOnly,
     Committed,
-    /// `durable`: ABORT has been synced.
-    Aborted {
-        durable: bool,
-    },
+    Aborted(Logged),
+}
+
+/// What the log says of an abort.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Logged {
+    Nothing,
+    Lazily,
+    Durably,
 }
 
 impl Participant {
