@@ -273,10 +273,11 @@ impl Durable {
 pub struct View {
     /// Coordinator: begun, and not decided.
     pub undecided: Vec<TxId>,
-    /// Coordinator: decisions latched in memory. A Commit stays until every writer has
-    /// acknowledged it; an Abort for a while (what is in neither list is presumed aborted, unless
-    /// it is at its end).
+    /// Coordinator: decisions that it still remembers. What is in neither list was aborted, unless
+    /// it is known to be committed everywhere.
     pub decisions: Vec<(TxId, Outcome)>,
+    /// Coordinator: commits that some writer has not acknowledged.
+    pub unacked: Vec<TxId>,
     /// Participant: work done and locks taken, no vote yet.
     pub working: Vec<TxId>,
     /// Participant: voted Yes, and not told how it ended.
@@ -286,11 +287,10 @@ pub struct View {
 }
 
 impl View {
-    /// Whether nothing waits: no open decision, no commit to be acknowledged, no doubt, no lock.
+    /// Whether nothing waits: no vote, no acknowledgement, no outcome, no lock.
     pub fn is_idle(&self) -> bool {
-        let unfinished = self.decisions.iter().any(|(_, outcome)| *outcome == Outcome::Commit);
         self.undecided.is_empty()
-            && !unfinished
+            && self.unacked.is_empty()
             && self.working.is_empty()
             && self.in_doubt.is_empty()
             && self.locks.is_empty()

@@ -5,4 +5,5 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+pub mod naive;
 pub mod two_phase_commit;

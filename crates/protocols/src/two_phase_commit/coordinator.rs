@@ -283,7 +283,10 @@ impl Coordinator {
         for (&tx, transaction) in &self.txs {
             match transaction.phase {
                 Phase::Working { .. } | Phase::Voting { .. } => view.undecided.push(tx),
-                Phase::Committed { .. } => view.decisions.push((tx, Outcome::Commit)),
+                Phase::Committed { .. } => {
+                    view.decisions.push((tx, Outcome::Commit));
+                    view.unacked.push(tx);
+                }
                 Phase::Aborted => view.decisions.push((tx, Outcome::Abort)),
             }
         }
