@@ -1,0 +1,1 @@
+//! Rules P1, one by one.
