@@ -175,8 +175,8 @@ pub struct Config {
     pub resend_interval: Duration,
     /// Participant in doubt: whether it asks the other participants too (cooperative termination).
     pub ask_peers: bool,
-    /// How many records that may go make a node rewrite its log (a sync more than the protocol
-    /// itself costs).
+    /// How many finished transactions that its log need not name any more make a node rewrite it;
+    /// at least 1. That is a sync more than the protocol itself costs.
     pub compact_after: u32,
     /// Which part it plays.
     pub role: Role,

@@ -12,7 +12,7 @@ pub struct Coordinator {
     compact_after: u32,
     next: u32,
     txs: BTreeMap<TxId, Transaction>,
-    /// Records of ended transactions that are still in the log.
+    /// Ended transactions that are still in the log.
     spent: u32,
 }
 
@@ -56,7 +56,7 @@ impl Coordinator {
                 }
                 Record::End { tx } => {
                     self.txs.remove(tx);
-                    self.spent += 2;
+                    self.spent += 1;
                 }
                 _ => {}
             }
@@ -228,7 +228,7 @@ impl Coordinator {
     fn end(&mut self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) {
         self.txs.remove(&tx);
         cx.cancel_timer(Timer::Resend(tx));
-        self.spent += 2;
+        self.spent += 1;
         if self.spent < self.compact_after {
             return cx.persist(Record::End { tx });
         }

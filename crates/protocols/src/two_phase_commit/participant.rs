@@ -18,8 +18,8 @@ pub struct Participant {
     txs: BTreeMap<TxId, State>,
     /// For each coordinator, the transaction below which all is over.
     low_water: BTreeMap<NodeId, TxId>,
-    /// Records since the last checkpoint.
-    records: u32,
+    /// Outcomes that the log still has and nobody can ask for.
+    spent: u32,
 }
 
 enum State {
@@ -61,7 +61,7 @@ impl Participant {
             applied: BTreeSet::new(),
             txs: BTreeMap::new(),
             low_water: BTreeMap::new(),
-            records: 0,
+            spent: 0,
         }
     }
 
@@ -84,7 +84,6 @@ impl Participant {
     }
 
     fn replay(&mut self, record: &Record) {
-        self.records += 1;
         match record {
             Record::Checkpoint(checkpoint) => {
                 self.balances = checkpoint.balances.iter().copied().collect();
@@ -96,7 +95,6 @@ impl Participant {
                 for tx in &checkpoint.aborted {
                     self.txs.insert(*tx, State::Aborted(Logged::Durably));
                 }
-                self.records = 0;
             }
             Record::Prepared(redo) => {
                 self.txs.insert(redo.tx, State::Prepared { redo: redo.clone(), asked: 0 });
@@ -242,7 +240,7 @@ impl Participant {
     /// 1.5 Force PREPARE: from here on it has given up the right to abort.
     fn promise(&mut self, redo: Redo, cx: &mut Cx<TwoPhaseCommit>) {
         let tx = redo.tx;
-        self.write(Record::Prepared(redo.clone()), true, cx);
+        cx.force(Record::Prepared(redo.clone()));
         self.txs.insert(tx, State::Prepared { redo, asked: 0 });
         cx.cancel_timer(Timer::Work(tx));
         cx.set_timer(self.inquiry_interval, Timer::Inquire(tx));
@@ -254,9 +252,9 @@ impl Participant {
             // 1.8
             (Outcome::Commit, Some(State::Prepared { redo, .. })) => {
                 let request = redo.request;
-                self.write(Record::Committed { tx, request }, true, cx);
-                self.apply(tx);
+                cx.force(Record::Committed { tx, request });
                 self.release(tx, cx);
+                self.apply(tx);
                 cx.send(tx.coordinator, Msg::Ack { tx });
             }
             (Outcome::Commit, Some(State::Committed)) => cx.send(tx.coordinator, Msg::Ack { tx }),
@@ -288,7 +286,7 @@ impl Participant {
             // G6
             Some(State::Working { .. } | State::Aborted(_)) | None => {
                 self.release(tx, cx);
-                self.write(Record::Aborted { tx }, true, cx);
+                cx.force(Record::Aborted { tx });
                 self.txs.insert(tx, State::Aborted(Logged::Durably));
                 Outcome::Abort
             }
@@ -327,7 +325,7 @@ impl Participant {
         let logged = if record { Logged::Lazily } else { Logged::Nothing };
         self.txs.insert(tx, State::Aborted(logged));
         if record {
-            self.write(Record::Aborted { tx }, false, cx);
+            cx.persist(Record::Aborted { tx });
         }
     }
 
@@ -335,17 +333,9 @@ impl Participant {
         self.locks.retain(|_, holder| *holder != tx);
         match self.txs.get(&tx) {
             Some(State::Working { .. }) => cx.cancel_timer(Timer::Work(tx)),
-            Some(State::Prepared { .. } | State::Committed) => {
-                cx.cancel_timer(Timer::Inquire(tx));
-            }
-            _ => {}
+            Some(State::Prepared { .. }) => cx.cancel_timer(Timer::Inquire(tx)),
+            Some(State::ReadOnly | State::Committed | State::Aborted(_)) | None => {}
         }
-    }
-
-    #[track_caller]
-    fn write(&mut self, record: Record, force: bool, cx: &mut Cx<TwoPhaseCommit>) {
-        self.records += 1;
-        if force { cx.force(record) } else { cx.persist(record) }
     }
 
     /// Whether the transaction is over, and its outcome gone (G8, G9).
@@ -358,14 +348,15 @@ impl Participant {
         let known = self.low_water.entry(mark.coordinator).or_insert(mark);
         *known = mark.max(*known);
         let over = |tx: &TxId| tx.coordinator == mark.coordinator && *tx < mark;
-        let abandoned: Vec<TxId> = self.locks.values().copied().filter(over).collect();
-        for tx in abandoned {
-            if let Some(State::Working { .. }) = self.txs.get(&tx) {
-                self.release(tx, cx);
-            }
+        let prepared = |state: &State| matches!(state, State::Prepared { .. });
+        let finished = self.txs.iter().filter(|(tx, state)| over(tx) && !prepared(state));
+        let finished: Vec<TxId> = finished.map(|(tx, _)| *tx).collect();
+        for tx in finished {
+            self.release(tx, cx);
+            self.txs.remove(&tx);
+            self.spent += 1;
         }
-        self.txs.retain(|tx, state| !over(tx) || matches!(state, State::Prepared { .. }));
-        if self.records >= self.compact_after {
+        if self.spent >= self.compact_after {
             cx.mark("participant compacted its log");
             cx.snapshot(self.checkpoint());
         }
@@ -373,7 +364,7 @@ impl Participant {
 
     /// The log that says all that must be remembered.
     fn checkpoint(&mut self) -> Vec<Record> {
-        self.records = 0;
+        self.spent = 0;
         let (mut committed, mut aborted, mut prepared) = (Vec::new(), Vec::new(), Vec::new());
         for (tx, state) in &mut self.txs {
             match state {

@@ -1,7 +1,7 @@
 //! Random walks over deliveries, copies, losses, timers, crashes and power losses, judged at every
 //! step: AC1, AC2, AC3, operations applied once, sums that never change; and AC5 after a heal.
 
-use crate::net::{COORDINATOR, Commit, Net, call, key};
+use crate::net::{Commit, Net, call, key};
 use node::{Answer, Dice, NodeId};
 use protocols::commit::{Config, Op, Outcome, Ret, TxId};
 use protocols::two_phase_commit::TwoPhaseCommit;
@@ -75,7 +75,7 @@ fn op(dice: &mut Dice) -> Op {
 fn walk<N: Commit>(seed: u64, marks: &mut BTreeMap<&'static str, u32>) -> Result<u32, String> {
     let dice = &mut Dice::new(seed);
     let timing = Config {
-        compact_after: [2, 6, 1000][dice.below(3) as usize],
+        compact_after: [1, 2, 1000][dice.below(3) as usize],
         ask_peers: dice.below(2) == 0,
         ..Config::default()
     };
@@ -197,10 +197,4 @@ fn the_exhibits_do_not_survive() {
     assert!(breaks::<TwoPhaseCommitC>());
     assert!(breaks::<TwoPhaseCommitD>());
     assert!(breaks::<TwoPhaseCommitE>());
-}
-
-#[test]
-fn requests_go_to_the_coordinator() {
-    let net: Net<TwoPhaseCommit> = Net::bank(1);
-    assert!(net.view(COORDINATOR).is_idle());
 }
