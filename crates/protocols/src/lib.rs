@@ -4,8 +4,10 @@
 //! judges share with it (operations, results, configuration, what an invariant may look at) stands
 //! in a file of its own beside it.
 
+pub mod commit;
 pub mod naive;
 mod quorum_register;
 pub mod register;
+pub mod two_phase_commit;
 
 pub use quorum_register::QuorumRegister;

@@ -1,8 +1,17 @@
-//! Exhibits: systems as articles and manuals suggest them, under the same operations and judges
-//! as the right ones.
+//! Exhibits: the articles' own versions, as literal as a system of messages allows, under the same
+//! operations and judges as the right ones. Each says what its article claims and what is wrong
+//! with it. They are here to be found broken.
+//!
+//! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::register;
+use crate::{commit, register};
 
+mod ledger;
 mod register_without_write_back;
+pub mod two_phase_commit_a;
+pub mod two_phase_commit_b;
+pub mod two_phase_commit_c;
+pub mod two_phase_commit_d;
+pub mod two_phase_commit_e;
 
 pub use register_without_write_back::RegisterWithoutWriteBack;

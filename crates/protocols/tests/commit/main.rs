@@ -1,0 +1,6 @@
+//! Commit protocols and their exhibits, handler by handler: no engine, no time.
+
+mod exhibits;
+mod net;
+mod two_phase_commit;
+mod walks;
