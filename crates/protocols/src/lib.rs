@@ -3,3 +3,9 @@
 //! A protocol file reads like its paper and knows nothing of simulation. What its clients and its
 //! judges share with it (operations, results, configuration, what an invariant may look at) stands
 //! in a file of its own beside it.
+
+pub mod lease;
+mod lease_lock;
+pub mod naive;
+
+pub use lease_lock::LeaseLock;
