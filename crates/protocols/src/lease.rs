@@ -178,7 +178,7 @@ pub struct Lease {
 
 /// A write that the store applied. A lost update is one whose `to` is not `from + 1`: it was
 /// computed from a value that was no longer current.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Applied {
     /// The grant it was written under.
     pub token: u64,
@@ -199,10 +199,11 @@ pub struct Stored {
     pub value: u64,
     /// The highest token registered for it.
     pub maxtoken: u64,
-    /// How many writes made it, those of before the last snapshot included.
+    /// How many writes made it. As each adds one, `value` differs from `count` once an update has
+    /// been lost, and ever after.
     pub count: u64,
-    /// The writes since the last snapshot, in order. A snapshot is taken before a write is added,
-    /// never after, so whoever looks after every handler sees each write.
+    /// The last `writes.len()` of them, in order: at least those since the last snapshot but one,
+    /// so that whoever looks at every change of the log sees each write.
     pub writes: Vec<Applied>,
 }
 

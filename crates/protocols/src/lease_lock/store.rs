@@ -14,6 +14,8 @@ pub struct Cell {
     count: u64,
     /// Each client's last applied request, and what it wrote.
     done: BTreeMap<NodeId, (u32, u64)>,
+    /// The writes since the last snapshot: the next one carries them, for those who audit the log.
+    recent: Vec<Applied>,
 }
 
 impl Cell {
@@ -44,21 +46,14 @@ impl Store {
     /// The objects that a log describes.
     pub(super) fn durable(log: &[Record]) -> BTreeMap<Object, Stored> {
         let mut store = Self::default();
-        let mut objects: BTreeMap<Object, Stored> = BTreeMap::new();
-        for record in log {
-            if let Record::Write { object, token, nth, request, value } = record {
-                let from = store.cells.get(object).map_or(0, |cell| cell.value);
-                let (token, nth, request, to) = (*token, *nth, *request, *value);
-                let write = Applied { token, nth, request, from, to };
-                objects.entry(*object).or_default().writes.push(write);
-            }
-            store.apply(record);
-        }
-        for (object, Cell { value, maxtoken, count, .. }) in store.cells {
-            let writes = objects.remove(&object).unwrap_or_default().writes;
-            objects.insert(object, Stored { value, maxtoken, count, writes });
-        }
-        objects
+        store.on_start(log);
+        let stored = |Cell { value, maxtoken, count, recent: writes, .. }| Stored {
+            value,
+            maxtoken,
+            count,
+            writes,
+        };
+        store.cells.into_iter().map(|(object, cell)| (object, stored(cell))).collect()
     }
 
     pub(super) fn on_start(&mut self, log: &[Record]) {
@@ -77,11 +72,13 @@ impl Store {
             }
             Record::Write { object, token, nth, request, value } => {
                 let cell = self.cells.entry(*object).or_default();
-                cell.value = *value;
-                cell.maxtoken = *token;
-                cell.written = *nth;
+                let (token, nth, request, from, to) = (*token, *nth, *request, cell.value, *value);
+                cell.recent.push(Applied { token, nth, request, from, to });
+                cell.value = to;
+                cell.maxtoken = token;
+                cell.written = nth;
                 cell.count += 1;
-                cell.done.insert(request.client, (request.call, *value));
+                cell.done.insert(request.client, (request.call, to));
             }
             Record::Object(object, cell) => {
                 self.cells.insert(*object, cell.clone());
@@ -142,6 +139,7 @@ impl Store {
         if self.logged > self.compact {
             let records = self.cells.iter().map(|(o, cell)| Record::Object(*o, cell.clone()));
             cx.snapshot(records.collect());
+            self.cells.values_mut().for_each(|cell| cell.recent.clear());
             self.logged = 0;
         }
     }

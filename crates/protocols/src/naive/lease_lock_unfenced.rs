@@ -373,3 +373,48 @@ impl Observe for LeaseLockUnfenced {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use node::Effect;
+
+    /// Runs one handler, and returns what it sent.
+    fn run(
+        node: &mut LeaseLockUnfenced,
+        handler: impl FnOnce(&mut LeaseLockUnfenced, &mut Context),
+    ) -> Vec<Msg> {
+        let mut cx = Context::default();
+        handler(node, &mut cx);
+        let msg = |effect| match effect {
+            Effect::Send(_, msg) => Some(msg),
+            _ => None,
+        };
+        cx.take().into_iter().filter_map(msg).collect()
+    }
+
+    #[test]
+    fn a_holder_that_sleeps_past_its_ttl_overwrites_what_others_wrote() {
+        let node = |role| LeaseLockUnfenced::new(NodeId(0), &Config { role, ..Config::default() });
+        let (mut server, mut store) = (node(Role::LockServer), node(Role::Store));
+        let mut holders = [node(Role::Holder), node(Role::Holder)];
+        let mut writes = Vec::new();
+        // Each in turn gets the lock, reads and computes; then the lease runs out.
+        for (n, holder) in (0..).zip(&mut holders) {
+            let (me, fence) = (NodeId(2 + n), u64::from(n) + 1);
+            let (request, object) = (RequestId { client: NodeId(9 + n), call: 0 }, Object(0));
+            let ask = run(holder, |h, cx| h.on_request(request, Op::Increment(object), cx));
+            let granted = run(&mut server, |s, cx| s.on_message(me, ask[0].clone(), cx));
+            let read = run(holder, |h, cx| h.on_message(NodeId(0), granted[0].clone(), cx));
+            let value = run(&mut store, |s, cx| s.on_message(me, read[0].clone(), cx));
+            run(holder, |h, cx| h.on_message(NodeId(1), value[0].clone(), cx));
+            writes.extend(run(holder, |h, cx| h.on_timer(Timer::Work((1, 1)), cx)));
+            run(&mut server, |s, cx| s.on_timer(Timer::Expire { object, fence }, cx));
+        }
+        for (n, write) in (0..).zip(writes) {
+            run(&mut store, |s, cx| s.on_message(NodeId(2 + n), write, cx));
+        }
+        let stored = &store.objects[&Object(0)];
+        assert_eq!((stored.value, stored.count), (1, 2), "one update is lost");
+    }
+}
