@@ -5,9 +5,12 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+pub mod lease;
+mod lease_lock;
 pub mod naive;
 mod quorum_register;
 pub mod register;
 pub mod two_phase_commit;
 
+pub use lease_lock::LeaseLock;
 pub use quorum_register::QuorumRegister;

@@ -4,8 +4,9 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, register};
+use crate::{commit, lease, register};
 
+mod lease_lock_unfenced;
 mod ledger;
 mod register_without_write_back;
 pub mod two_phase_commit_a;
@@ -14,4 +15,5 @@ pub mod two_phase_commit_c;
 pub mod two_phase_commit_d;
 pub mod two_phase_commit_e;
 
+pub use lease_lock_unfenced::LeaseLockUnfenced;
 pub use register_without_write_back::RegisterWithoutWriteBack;

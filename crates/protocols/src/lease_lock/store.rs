@@ -1,0 +1,146 @@
+//! The resource: rules 5.8 and 5.9.
+
+use super::*;
+
+/// An object of the store.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Cell {
+    value: u64,
+    /// The highest token seen (5.8, 5.9).
+    maxtoken: u64,
+    /// The number of the last write under `maxtoken`; 0 if there is none.
+    written: u32,
+    /// How many writes were applied.
+    count: u64,
+    /// Each client's last applied request, and what it wrote.
+    done: BTreeMap<NodeId, (u32, u64)>,
+    /// The writes since the last snapshot: the next one carries them, for those who audit the log.
+    recent: Vec<Applied>,
+}
+
+impl Cell {
+    /// What is known of a request, and `otherwise` if it has not been applied.
+    fn answer(&self, request: RequestId, token: u64, nth: u32, otherwise: Msg) -> Msg {
+        match self.done.get(&request.client) {
+            Some(&(call, value)) if call == request.call => Msg::Done { token, nth, value },
+            Some(&(call, _)) if call > request.call => Msg::Stale { token, nth },
+            _ => otherwise,
+        }
+    }
+}
+
+/// Keeps the objects: 5.8, 5.9.
+#[derive(Default, Debug)]
+pub struct Store {
+    compact: u32,
+    /// Records since the last snapshot.
+    logged: u32,
+    cells: BTreeMap<Object, Cell>,
+}
+
+impl Store {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { compact: config.compact, ..Self::default() }
+    }
+
+    /// The objects that a log describes.
+    pub(super) fn durable(log: &[Record]) -> BTreeMap<Object, Stored> {
+        let mut store = Self::default();
+        store.on_start(log);
+        let stored = |Cell { value, maxtoken, count, recent: writes, .. }| Stored {
+            value,
+            maxtoken,
+            count,
+            writes,
+        };
+        store.cells.into_iter().map(|(object, cell)| (object, stored(cell))).collect()
+    }
+
+    pub(super) fn on_start(&mut self, log: &[Record]) {
+        for record in log {
+            self.apply(record);
+        }
+    }
+
+    fn apply(&mut self, record: &Record) {
+        self.logged += 1;
+        match record {
+            Record::Token { object, token } => {
+                let cell = self.cells.entry(*object).or_default();
+                cell.maxtoken = *token;
+                cell.written = 0;
+            }
+            Record::Write { object, token, nth, request, value } => {
+                let cell = self.cells.entry(*object).or_default();
+                let (token, nth, request, from, to) = (*token, *nth, *request, cell.value, *value);
+                cell.recent.push(Applied { token, nth, request, from, to });
+                cell.value = to;
+                cell.maxtoken = token;
+                cell.written = nth;
+                cell.count += 1;
+                cell.done.insert(request.client, (request.call, to));
+            }
+            Record::Object(object, cell) => {
+                self.cells.insert(*object, cell.clone());
+            }
+            Record::Grant(_) | Record::Ended { .. } => {}
+        }
+    }
+
+    pub(super) fn on_read(
+        &mut self,
+        from: NodeId,
+        object: Object,
+        token: u64,
+        nth: u32,
+        request: RequestId,
+        cx: &mut Context,
+    ) {
+        self.compact(cx);
+        let cell = self.cells.entry(object).or_default();
+        // 5.8
+        if token < cell.maxtoken {
+            cx.mark("a smaller token was refused");
+            cx.send(from, cell.answer(request, token, nth, Msg::Refused { token, nth }));
+            return;
+        }
+        let value = Msg::Value { token, nth, value: cell.value };
+        let answer = cell.answer(request, token, nth, value);
+        // 5.9
+        if token > cell.maxtoken {
+            let record = Record::Token { object, token };
+            self.apply(&record);
+            cx.force(record);
+        }
+        cx.send(from, answer);
+    }
+
+    pub(super) fn on_write(&mut self, from: NodeId, record: Record, cx: &mut Context) {
+        let Record::Write { object, token, nth, request, value } = record else { return };
+        self.compact(cx);
+        let cell = self.cells.entry(object).or_default();
+        // 5.8: a smaller token is rejected, ...
+        if token < cell.maxtoken {
+            cx.mark("a smaller token was refused");
+            cx.send(from, cell.answer(request, token, nth, Msg::Refused { token, nth }));
+            return;
+        }
+        // ... and a copy of an older write is not applied again.
+        if token == cell.maxtoken && nth <= cell.written {
+            cx.send(from, cell.answer(request, token, nth, Msg::Stale { token, nth }));
+            return;
+        }
+        self.apply(&record);
+        cx.force(record);
+        cx.send(from, Msg::Done { token, nth, value });
+    }
+
+    fn compact(&mut self, cx: &mut Context) {
+        if self.logged > self.compact {
+            let records = self.cells.iter().map(|(o, cell)| Record::Object(*o, cell.clone()));
+            cx.snapshot(records.collect());
+            self.cells.values_mut().for_each(|cell| cell.recent.clear());
+            self.logged = 0;
+        }
+    }
+}
