@@ -8,7 +8,6 @@ use bench_peers::{DELAY, NODES, Size};
 use node::{Context, Cx, Effect, Node, NodeId};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::time::Duration;
 
 /// A message on its way. Its order is that of the heap: the earliest is the greatest.
 struct Envelope {
@@ -50,7 +49,7 @@ impl Loop {
     /// Tells the next handler who and when it is.
     fn enter(&mut self, me: NodeId) {
         self.cx.context.me = me;
-        self.cx.context.now = Duration::from_nanos(self.now);
+        self.cx.context.now_nanos = self.now;
     }
 
     /// Applies the effects of the handler that has just run.
@@ -66,8 +65,13 @@ impl Loop {
     }
 }
 
+/// What makes one run after the other.
+pub fn runner(size: Size) -> impl FnMut() -> u64 {
+    move || run(size)
+}
+
 /// Makes the ring, lets it come to rest, and says how many messages it delivered.
-pub fn run(size: Size) -> u64 {
+fn run(size: Size) -> u64 {
     let config = Config { calls: size.calls() };
     let mut nodes: Vec<Peer> = (0..NODES).map(|id| Peer::new(NodeId(id), &config)).collect();
     let cx = Cx::new(Context::default());

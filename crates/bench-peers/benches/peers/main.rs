@@ -7,6 +7,7 @@
 //! | contestant | what it is |
 //! |---|---|
 //! | bare loop | the least loop that runs the same nodes: a floor, not a simulator |
+//! | heap engine | Tribunal's own, with all that a campaign needs of it |
 //! | madsim | an async executor under `--cfg madsim`: datagrams and streams |
 //! | turmoil | a tokio runtime per host, moved in ticks: datagrams and streams |
 //!
@@ -15,6 +16,7 @@
 //! the peers with cargo's usual one.
 
 mod bare;
+mod heap;
 mod worker;
 
 use anyhow::Context;
@@ -25,14 +27,17 @@ use worker::Worker;
 /// How long one measurement lasts at least.
 const LEAST: Duration = Duration::from_millis(250);
 
+/// The contestant to which the table relates all others.
+const ENGINE: &str = "heap engine";
+
 struct Contestant {
     name: &'static str,
     measure: Box<dyn Fn(Size) -> anyhow::Result<Sample>>,
 }
 
 impl Contestant {
-    fn ours(name: &'static str, run: impl Fn(Size) -> u64 + 'static) -> Self {
-        Self { name, measure: Box::new(move |size| Ok(measure(size, LEAST, || run(size)))) }
+    fn ours<R: FnMut() -> u64>(name: &'static str, runner: fn(Size) -> R) -> Self {
+        Self { name, measure: Box::new(move |size| Ok(measure(size, LEAST, runner(size)))) }
     }
 
     fn peer(name: &'static str, worker: &'static Worker, contestant: &'static str) -> Self {
@@ -46,7 +51,8 @@ fn main() -> anyhow::Result<()> {
     let madsim: &Worker = Box::leak(Box::new(Worker::build("madsim", &["--cfg", "madsim"])?));
     let turmoil: &Worker = Box::leak(Box::new(Worker::build("turmoil", &[])?));
     let contestants = [
-        Contestant::ours("bare loop", bare::run),
+        Contestant::ours("bare loop", bare::runner),
+        Contestant::ours(ENGINE, heap::runner),
         Contestant::peer("madsim Endpoint", madsim, "endpoint"),
         Contestant::peer("madsim TCP", madsim, "tcp"),
         Contestant::peer("turmoil UDP", turmoil, "udp"),
@@ -63,25 +69,33 @@ fn main() -> anyhow::Result<()> {
         }
     }
     for (index, size) in Size::ALL.into_iter().enumerate() {
-        let unit = match size {
-            Size::Long => "deliveries/s",
-            Size::Short => "runs/s",
-        };
-        println!("\n{} messages a run, {rounds} rounds, {unit} of processor time", size.messages());
-        println!("{:<16} {:>11} {:>11} {:>11} {:>9}", "", "min", "median", "max", "to bare");
-        let mut floor = None;
-        for (contestant, rates) in contestants.iter().zip(&mut rates) {
-            let rates = &mut rates[index];
-            rates.sort_by(f64::total_cmp);
-            let (min, median, max) = (rates[0], rates[rates.len() / 2], rates[rates.len() - 1]);
-            let to_bare = median / *floor.get_or_insert(median);
-            println!(
-                "{:<16} {min:>11.0} {median:>11.0} {max:>11.0} {to_bare:>9.4}",
-                contestant.name
-            );
-        }
+        let rows = contestants.iter().zip(&rates).map(|(one, rates)| (one.name, &rates[index]));
+        table(size, rounds, rows.collect());
     }
     Ok(())
+}
+
+/// Prints the figures of one size; the last column says how many times as fast the engine is.
+fn table(size: Size, rounds: usize, rows: Vec<(&str, &Vec<f64>)>) {
+    let unit = match size {
+        Size::Long => "deliveries/s",
+        Size::Short => "runs/s",
+    };
+    println!("\n{} messages a run, {rounds} rounds, {unit} of processor time", size.messages());
+    println!("{:<16} {:>11} {:>11} {:>11} {:>8}", "", "min", "median", "max", "engine ×");
+    let rows: Vec<_> = rows.into_iter().map(|(name, rates)| (name, spread(rates))).collect();
+    let engine = rows.iter().find(|(name, _)| *name == ENGINE).map_or(0.0, |(_, [_, m, _])| *m);
+    for (name, [min, median, max]) in rows {
+        let times = engine / median;
+        println!("{name:<16} {min:>11.0} {median:>11.0} {max:>11.0} {times:>8.2}");
+    }
+}
+
+/// Minimum, median and maximum.
+fn spread(rates: &[f64]) -> [f64; 3] {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]]
 }
 
 /// How many rounds the command line asks for; seven if it does not. Cargo adds `--bench`.
