@@ -9,7 +9,7 @@ use node::{Cx, Node, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
 
 /// How often a node asks.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Its number of calls.
     pub calls: u32,

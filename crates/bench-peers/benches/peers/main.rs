@@ -36,7 +36,7 @@ struct Contestant {
 }
 
 impl Contestant {
-    fn ours<R: FnMut() -> u64>(name: &'static str, runner: fn(Size) -> R) -> Self {
+    fn ours<R: FnMut() -> u64 + 'static>(name: &'static str, runner: fn(Size) -> R) -> Self {
         Self { name, measure: Box::new(move |size| Ok(measure(size, LEAST, runner(size)))) }
     }
 
