@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# A night's search: campaigns with fresh seeds over every scenario, then the fuzz targets.
+#
+#   ci/nightly.sh --minutes M [--campaign C] [--out DIR]
+#
+#   --minutes M    how long to search, whole minutes; building is not counted
+#   --campaign C   names the stream of seeds; the same name gives the same cases again
+#                  (default: today's date and time, which nobody has tried before)
+#   --out DIR      what it leaves: report.md, every run's output, and the failing cases
+#                  (default: target/nightly/C); it must not hold an earlier night
+#
+# Ends 0 when all that was found was expected · 1 when something was found · 2 when nothing was
+# found and some campaign proved nothing · 64 on a wrong command line · 70 when a tool broke.
+# A find wins over a broken tool: the report names both.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 70
+
+# Finds go below target/ and into DIR: the tree stays as it was checked out.
+export CI="${CI:-true}"
+
+usage() {
+  printf 'nightly: %s\n' "$1" >&2
+  sed -n '4,10s/^# \{0,1\}//p' ci/nightly.sh >&2
+  exit 64
+}
+
+minutes='' campaign='' out=''
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --minutes | --campaign | --out) [ $# -ge 2 ] || usage "$1 needs a value" ;;
+  esac
+  case "$1" in
+    --minutes) minutes=$2 && shift 2 ;;
+    --campaign) campaign=$2 && shift 2 ;;
+    --out) out=$2 && shift 2 ;;
+    *) usage "unknown argument $1" ;;
+  esac
+done
+[[ $minutes =~ ^[1-9][0-9]{0,4}$ ]] || usage "--minutes takes a whole number from 1 to 99999, not '$minutes'"
+campaign=${campaign:-night-$(date -u +%Y%m%d-%H%M%S)}
+[[ $campaign =~ ^[A-Za-z0-9._-]+$ ]] || usage "--campaign takes letters, digits, '.', '_' and '-', not '$campaign'"
+out=${out:-target/nightly/$campaign}
+[ ! -e "$out/report.md" ] || usage "$out holds the report of an earlier night"
+mkdir -p "$out/repros" "$out/fuzz" || exit 74
+stamp=$out/.started
+touch "$stamp" || exit 74
+
+found=() vacuous=() broken=() skipped=() # sentences of the report; `found` are rows of its table
+
+# The value of a text field in a line of JSON as the binary writes it; empty where it has none.
+field() { sed -nE 's/.*"'"$1"'" *: *"(([^"\\]|\\.)*)".*/\1/p' <<<"$2"; }
+
+# Sorts the violations of one campaign's JSON lines into the table. An exhibit's is expected.
+collect() {
+  local line scenario seed
+  while IFS= read -r line; do
+    [[ $line =~ \"verdict\"\ *:\ *\"violated\" ]] || continue
+    [[ $line =~ \"expected\"\ *:\ *true ]] && continue
+    scenario=$(field scenario "$line") seed=$(field seed "$line")
+    found+=("| $scenario | \`$seed\` | \`$(field digest "$line")\` | $(field signature "$line" | tr '|' '/') | \`cargo run --release -- explore $scenario --seed $seed\` |")
+  done <"$1"
+}
+
+# One campaign over every scenario. Without a name `explore` ends 0 when each verdict is the
+# expected one, so the exhibits, which must fail, raise no alarm.
+campaign_of() {
+  local name=$1 seconds=$2 results=$out/$1.jsonl log=$out/$1.log known=${#found[@]} code
+  printf '== campaign %s, %s s\n' "$name" "$seconds"
+  # An interrupted campaign reports what it has; one that ignores even that has hung.
+  timeout --signal=INT --kill-after=60 "$((seconds * 3 / 2 + 120))" \
+    target/release/tribunal explore --budget "${seconds}s" --campaign "$name" --json --out "$results" \
+    >"$log" 2>&1
+  code=$?
+  if [ $code -ne 0 ] && [ -f "$results" ]; then collect "$results"; fi
+  case $code in
+    0) ;;
+    1) [ "${#found[@]}" -gt "$known" ] ||
+      found+=("| see \`$name.log\` | | | exit 1 without a violation in its results | \`cargo run --release -- explore --campaign $name --budget ${seconds}s\` |") ;;
+    2) vacuous+=("campaign \`$name\` was unknown or vacuous: see \`$name.log\`") ;;
+    124 | 137) broken+=("campaign \`$name\` did not end within half as long again as its budget of $seconds s") ;;
+    *) broken+=("campaign \`$name\` ended $code: see \`$name.log\`") ;;
+  esac
+}
+
+# One fuzz target. libFuzzer's exit code does not tell a find from a failure to start; what it
+# leaves behind does.
+fuzz() {
+  local target=$1 seconds=$2 log=$out/fuzz/$1.log code input finds
+  local corpora=("$out/fuzz/corpus-$target") # new inputs go to the first, not into the tree
+  [ ! -d "fuzz/corpus/$target" ] || corpora+=("fuzz/corpus/$target")
+  printf '== fuzz %s, %s s\n' "$target" "$seconds"
+  mkdir -p "$out/fuzz/$target" "${corpora[0]}"
+  cargo +nightly fuzz run "$target" "${corpora[@]}" -- -max_total_time="$seconds" -timeout=60 \
+    >"$log" 2>&1
+  code=$?
+  [ $code -ne 0 ] || return 0
+  [ ! -d "fuzz/artifacts/$target" ] ||
+    find "fuzz/artifacts/$target" -type f -newer "$stamp" -exec cp -t "$out/fuzz/$target" {} +
+  finds=0
+  for input in "$out/fuzz/$target"/*; do
+    [ -f "$input" ] || continue
+    finds=$((finds + 1))
+    found+=("| fuzz target \`$target\` | | | $(basename "$input") | \`cargo +nightly fuzz run $target $input\` |")
+  done
+  [ $finds -gt 0 ] || broken+=("fuzz target \`$target\` ended $code and left no input: see \`fuzz/$target.log\`")
+}
+
+# Whether the fuzz targets can be built here; installs the one tool that cargo can install.
+fuzz_ready() {
+  if [ ! -f fuzz/Cargo.toml ]; then
+    skipped+=("fuzzing: there is no fuzz/Cargo.toml") && return 1
+  elif ! cargo +nightly --version >/dev/null 2>&1; then
+    skipped+=("fuzzing: no nightly toolchain (rustup toolchain install nightly)") && return 1
+  elif ! cargo fuzz --version >/dev/null 2>&1 &&
+    ! cargo install cargo-fuzz --locked >"$out/fuzz/install.log" 2>&1; then
+    broken+=("cargo-fuzz could not be installed: see \`fuzz/install.log\`") && return 1
+  elif ! cargo +nightly fuzz build >"$out/fuzz/build.log" 2>&1; then
+    broken+=("the fuzz targets do not build: see \`fuzz/build.log\`") && return 1
+  fi
+}
+
+section() {
+  local title=$1
+  shift
+  [ $# -gt 0 ] || return 0
+  printf '\n## %s\n\n' "$title"
+  printf -- '- %s\n' "$@"
+}
+
+report() {
+  printf '# Night %s\n\n%s minutes on commit %s, from %s.\n' "$campaign" "$minutes" \
+    "$(git rev-parse HEAD 2>/dev/null || echo unknown)" "$began"
+  printf '\n## Found\n\n'
+  if [ ${#found[@]} -eq 0 ]; then
+    echo 'Nothing that was not expected.'
+  else
+    printf '| scenario | seed | digest | signature | again |\n|---|---|---|---|---|\n'
+    printf '%s\n' "${found[@]}"
+  fi
+  mapfile -t cases < <(find "$out/repros" -type f -name '*.toml' | sort)
+  cases=("${cases[@]/#/\`cargo run --release -- replay }")
+  section 'Cases saved' "${cases[@]/%/\`}"
+  section 'Proved nothing' "${vacuous[@]}"
+  section 'Broke' "${broken[@]}"
+  section 'Skipped' "${skipped[@]}"
+}
+
+began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+if cargo build --release --locked >"$out/build.log" 2>&1; then
+  target/release/tribunal list >"$out/list.txt" 2>&1 ||
+    broken+=("\`tribunal list\` ended $?: see \`list.txt\`")
+  search=$((minutes * 60)) each=0
+  if fuzz_ready; then
+    each=$((search / 6)) # a third of the night, shared by two targets
+    search=$((search - 2 * each))
+  fi
+  # In slices of ten minutes at most: one that breaks does not take the night with it.
+  for ((slice = 1; search > 0; slice++)); do
+    seconds=$((search < 600 ? search : 600))
+    campaign_of "$campaign-$slice" "$seconds"
+    search=$((search - seconds))
+  done
+  if [ $each -gt 0 ]; then
+    fuzz case "$each"
+    fuzz case_toml "$each"
+  fi
+else
+  broken+=("the release build failed: see \`build.log\`")
+fi
+
+# What the campaigns saved stands below target/ when CI is set, and beside the others otherwise.
+for folder in target/tribunal tests/repros; do
+  [ ! -d "$folder" ] ||
+    find "$folder" -type f -name '*.toml' -newer "$stamp" -exec cp --parents -t "$out/repros" {} +
+done
+rm -f "$stamp"
+report >"$out/report.md" || exit 74
+cat "$out/report.md"
+printf '\nreport  %s\n' "$out/report.md"
+
+if [ ${#found[@]} -gt 0 ]; then exit 1; fi
+if [ ${#broken[@]} -gt 0 ]; then exit 70; fi
+if [ ${#vacuous[@]} -gt 0 ]; then exit 2; fi
