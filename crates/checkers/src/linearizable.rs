@@ -14,7 +14,7 @@ use search::{End, Search};
 use taken::{Taken, Words};
 
 /// How many steps of the model [`linearizable`] takes, whatever the history; a dead end that it
-/// remembers counts as [`DEAD_END`] of them. That is half a second at most, and tens of megabytes
+/// remembers counts as [`DEAD_END`] of them. That is half a second or so, and tens of megabytes
 /// while a state is small.
 pub const STEPS: u64 = 10_000_000;
 
