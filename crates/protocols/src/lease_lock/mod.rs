@@ -58,7 +58,7 @@
 //!   numbers of 5.8 are for.
 //! - A holder gives back a grant of its own incarnation that it does not want any more. One of an
 //!   earlier incarnation is left to run out, for its hold may not have reached its bound.
-//! - A request that has waited in line for its whole TTL is dropped: its owner has given it up.
+//! - A request in line that has not been heard of for its TTL is dropped: its owner is gone.
 //!
 //! # Promises
 //!
@@ -123,9 +123,9 @@ pub enum Msg {
     Value { token: u64, nth: u32, value: u64 },
     /// Holder to store.
     Write { object: Object, token: u64, nth: u32, request: RequestId, value: u64 },
-    /// Store to holder: the request has been applied, and wrote this value.
+    /// Store to holder: the request has been applied, and wrote this value. To a write: by it.
     Done { token: u64, nth: u32, value: u64 },
-    /// Store to holder: a higher token is known, and the request has not been applied.
+    /// Store to holder: a higher token is known; what was asked never takes effect.
     Refused { token: u64, nth: u32 },
     /// Store to holder: the client has had a later request applied.
     Stale { token: u64, nth: u32 },
