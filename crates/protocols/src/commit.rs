@@ -215,7 +215,7 @@ pub enum Role {
 /// What a log promises. All lists ascend and name nothing twice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Durable {
-    /// Coordinator: its COMMITs on record, those that are at their end too until the log drops them.
+    /// Coordinator: its COMMITs on record, ended ones until the log drops them.
     pub decided: Vec<Decided>,
     /// Participant: PREPARE without an outcome: in doubt.
     pub prepared: Vec<Prepared>,
@@ -273,8 +273,8 @@ impl Durable {
 pub struct View {
     /// Coordinator: begun, and not decided.
     pub undecided: Vec<TxId>,
-    /// Coordinator: decisions that it still remembers. What is in neither list was aborted, unless
-    /// it is known to be committed everywhere.
+    /// Outcomes that it stands for and has not forgotten: a coordinator's decisions; what a
+    /// participant has carried out, on record or not.
     pub decisions: Vec<(TxId, Outcome)>,
     /// Coordinator: commits that some writer has not acknowledged.
     pub unacked: Vec<TxId>,
