@@ -180,8 +180,8 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
     })
 }
 
-/// Shrinks a case, and others with the same signature that were small from the start: a large case
-/// shrinks to a near minimum, and not always to the nearest one.
+/// Shrinks a case, and others with the same signature, most of them small from the start: a large
+/// case shrinks to a near minimum, and not always to the smallest one.
 fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
     let (seed, mutant) = (case.seed, case.mutant.clone());
     let mut best = shrink(scenario, case, signature);
@@ -200,16 +200,16 @@ fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shr
             }
             hits += 1;
         }
-        if hits == SMALL_HITS {
+        if hits == OTHER_HITS {
             break;
         }
     }
     best
 }
 
-/// Small cases that are tried beside a large one, and how many that fail alike are enough.
-const SMALL_SEEDS: u64 = 3000;
-const SMALL_HITS: u32 = 4;
+/// Cases that are tried beside the one that was found, and how many that fail alike are enough.
+const OTHER_SEEDS: u64 = 10_000;
+const OTHER_HITS: u32 = 10;
 
 fn names<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Vec<String> {
     let servers = (0..case.nodes.len() as u16).map(node::NodeId);
