@@ -18,12 +18,12 @@ pub struct Exhibit {
     pub scenario: String,
     /// The planted bug, if one is.
     pub mutant: Option<String>,
-    /// The seed of its case.
+    /// The seed of the case as it was found.
     pub seed: Seed,
+    /// The digest of that case's run.
+    pub digest: u64,
     /// What is wrong.
     pub anomaly: Anomaly,
-    /// The digest of the small case.
-    pub digest: u64,
     /// Nodes of the small case.
     pub nodes: usize,
     /// Calls and faults before shrinking, random fates counted as faults.
@@ -154,7 +154,8 @@ impl<S: Scenario> AnyScenario for S {
 
 /// Makes a failing case small and tells it; `None` if it does not fail.
 pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> Option<Exhibit> {
-    let signature = judge(scenario, &case).verdict.anomaly()?.signature();
+    let found = judge(scenario, &case);
+    let (seed, signature) = (case.seed, found.verdict.anomaly()?.signature());
     let size = (case.calls.len(), case.faults.len());
     let shrunk = if shrinking {
         smallest(scenario, case, &signature)
@@ -168,8 +169,8 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
     Some(Exhibit {
         scenario: Scenario::name(scenario),
         mutant: case.mutant.as_ref().map(ToString::to_string),
-        seed: case.seed,
-        digest: outcome.digest,
+        seed,
+        digest: found.digest,
         nodes: case.nodes.len(),
         before,
         after,
