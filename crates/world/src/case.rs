@@ -289,7 +289,9 @@ impl<Op, Config> Case<Op, Config> {
                 return Err(format!("{place}: a fault of this kind cannot be placed there"));
             }
             match &fault.kind {
-                Kind::Rate { ppm, .. } | Kind::WallDrift { ppm, .. } if ppm.abs() > 900_000 => {
+                Kind::Rate { ppm, .. } | Kind::WallDrift { ppm, .. }
+                    if ppm.unsigned_abs() > 900_000 =>
+                {
                     return Err(format!("{place}: expected at most 900,000 ppm"));
                 }
                 _ => {}

@@ -26,7 +26,7 @@ impl Clock {
             return local;
         }
         let rate = MILLION + i128::from(self.rate_ppm);
-        ((i128::from(local) * MILLION + rate - 1) / rate) as u64
+        ((i128::from(local) * MILLION + rate - 1) / rate).min(u64::MAX.into()) as u64
     }
 
     /// The wall clock at the virtual time `now`, since the Unix epoch.

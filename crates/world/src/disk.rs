@@ -10,11 +10,23 @@ pub(crate) struct Disk<R> {
     synced: usize,
     /// A snapshot that is written beside the log and not yet in its place.
     beside: Option<Vec<R>>,
-    pub(crate) full: bool,
-    pub(crate) failing: Option<(SyncFailure, u32)>,
-    pub(crate) rot: Option<(bool, u32)>,
+    /// The fault that filled it.
+    pub(crate) full: Option<usize>,
+    /// What becomes of the next sync.
+    pub(crate) failing: Option<Failing>,
+    /// What the next start meets: permanent or not, and the fault.
+    pub(crate) rot: Option<(bool, usize)>,
+    /// So much longer syncs take.
     pub(crate) slow: u64,
-    pub(crate) down_after_failure: Duration,
+}
+
+/// A sync that is going to fail.
+#[derive(Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) leaves: SyncFailure,
+    pub(crate) fault: usize,
+    /// How long the node is down then.
+    pub(crate) down: Duration,
 }
 
 impl<R> Disk<R> {
@@ -23,11 +35,10 @@ impl<R> Disk<R> {
             log: Vec::new(),
             synced: 0,
             beside: None,
-            full: false,
+            full: None,
             failing: None,
             rot: None,
             slow: 0,
-            down_after_failure: Duration::from_millis(50),
         }
     }
 
