@@ -331,9 +331,11 @@ fn near(place: &Place) -> Vec<Place> {
     let mut places = Vec::new();
     match place {
         Place::Effect { node, effect, .. } => {
-            let mut patterns = vec![effect.clone()];
+            // The same effect elsewhere, then its kind, then whatever the node does.
             let kind = world::EffectPattern { kind: effect.kind, variant: None };
-            patterns.extend((kind != *effect).then_some(kind));
+            let any = world::EffectPattern { kind: None, variant: None };
+            let mut patterns = vec![effect.clone(), kind, any];
+            patterns.dedup();
             for effect in patterns {
                 for nth in 1..=16 {
                     for edge in [Edge::After, Edge::Before, Edge::During] {

@@ -23,7 +23,8 @@ fn what_init_writes_is_the_example_and_its_tests_pass() {
 
     // The versions that were built here already, so that it needs no network.
     fs::copy(root.join("Cargo.lock"), made.join("Cargo.lock")).expect("the lock file");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-protocol");
+    // Where this test was built, so that what both use is not built again.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let mut test = command(env!("CARGO"), &["test", "--offline"]);
     test.current_dir(&made).env("CARGO_TARGET_DIR", target);
     // What cargo told this test of its own package is nothing to another one.
