@@ -1,7 +1,7 @@
 //! What runs the saved cases is held to its word itself: each way in which a case can stand or
 //! fall, once.
 
-use explorer::{AnyScenario, Budget, Narrow, Progress};
+use explorer::{Budget, Narrow, Progress};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -267,7 +267,7 @@ fn show_failures(
     Ok(())
 }
 
-/// Failures of one scenario that are shown: the rest have other signatures, and may be consequences.
+/// Failures of one scenario that are shown: the rest may be their consequences.
 const MOST_FAILURES: usize = 5;
 
 /// Ctrl-C ends the campaign with what it has; a second one ends the process.

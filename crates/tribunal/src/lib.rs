@@ -7,7 +7,7 @@
 //! ```
 //! use tribunal::prelude::*;
 //!
-//! /// One server that leases one thing. What it answered stands in its log, so a request that comes
+//! /// One server that leases one thing. What it answered stands in its log: a request that comes
 //! /// again gets the same answer and does nothing.
 //! #[derive(Default)]
 //! struct Server {

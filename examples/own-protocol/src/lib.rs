@@ -128,7 +128,7 @@ impl Node for Bank {
                     self.write(Record::Came(request, amount), cx);
                 }
                 if again {
-                    cx.mark("money came again"); // counted: a trial that never sees it proves little
+                    cx.mark("money came again"); // a trial that never sees it proves little
                 }
                 cx.send(from, Msg::Confirm(request));
             }
