@@ -54,7 +54,8 @@ impl Plan {
             match &fault.place {
                 Place::At(_) => {}
                 Place::Effect { edge, node, effect, origin, nth } => {
-                    plan.armed_nodes |= 1 << node.0;
+                    // Clients' machines have no effects to wait for.
+                    plan.armed_nodes |= 1u64.checked_shl(node.0.into()).unwrap_or(0);
                     plan.armed.push(Armed {
                         fault: index,
                         edge: *edge,
