@@ -164,6 +164,9 @@ impl Plan {
     /// itself, that was the effect of its fate.
     #[inline]
     pub(crate) fn arrived(&mut self, from: NodeId, to: NodeId, sent: u32) {
+        if self.reordered.is_empty() {
+            return;
+        }
         for slow in self.reordered.iter_mut().filter(|slow| slow.from == from && slow.to == to) {
             slow.overtaken |= slow.sent < sent;
             if slow.sent == sent && slow.overtaken {
