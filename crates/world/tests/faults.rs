@@ -340,8 +340,8 @@ fn failed_sync() {
         assert_eq!(world.state(n(0)).expect("up again").log, log);
         assert_eq!(times(&world, 0, Happening::Boot), [0, 111]);
         assert_eq!(history(&world), ["0 invoke", "0 info"], "nothing behind the force happens");
-        let boots = world.events().iter().filter(|e| e.what == Happening::Boot);
-        assert_eq!(boots.last().and_then(|boot| boot.origin), Some(Origin::Fault(10)));
+        let mut boots = world.events().iter().filter(|e| e.what == Happening::Boot);
+        assert_eq!(boots.next_back().and_then(|boot| boot.origin), Some(Origin::Fault(10)));
         let world = idles(&fails(leaves, 50), FaultKind::FailedSync);
         assert_eq!(log_of_first_life(&world), [1, 2]);
     }
