@@ -273,8 +273,8 @@ impl Durable {
 pub struct View {
     /// Coordinator: begun, and not decided.
     pub undecided: Vec<TxId>,
-    /// Coordinator: decisions that it still remembers. What is in neither list was aborted, unless
-    /// it is known to be committed everywhere.
+    /// Outcomes that it stands for and has not forgotten: a coordinator's decisions; what a
+    /// participant has carried out, on record or not.
     pub decisions: Vec<(TxId, Outcome)>,
     /// Coordinator: commits that some writer has not acknowledged.
     pub unacked: Vec<TxId>,
