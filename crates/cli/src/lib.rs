@@ -76,9 +76,7 @@ fn find<'a>(registry: &'a Registry, name: &str) -> Result<&'a dyn AnyScenario, F
         let nearest = registry
             .iter()
             .map(|scenario| scenario.name())
-            .max_by(|a, b| {
-                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-            })
+            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
             .unwrap_or_default();
         Failure::usage(format!(
             "no scenario {name:?}: the nearest is {nearest:?}; `tribunal list` shows all"

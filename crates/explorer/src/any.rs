@@ -157,7 +157,7 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
     let signature = judge(scenario, &case).verdict.anomaly()?.signature();
     let size = (case.calls.len(), case.faults.len());
     let shrunk = if shrinking {
-        shrink(scenario, case, &signature)
+        smallest(scenario, case, &signature)
     } else {
         Shrunk { case, runs: 0, before: size, after: size }
     };
@@ -179,6 +179,37 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
         anomaly,
     })
 }
+
+/// Shrinks a case, and others with the same signature that were small from the start: a large case
+/// shrinks to a near minimum, and not always to the nearest one.
+fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
+    let (seed, mutant) = (case.seed, case.mutant.clone());
+    let mut best = shrink(scenario, case, signature);
+    let size = |shrunk: &Shrunk<CaseFor<S>>| shrunk.after.0 + 2 * shrunk.after.1;
+    let small = Narrow { max_faults: Some(2), max_calls: Some(4), mutant, ..Narrow::default() };
+    let mut hits = 0;
+    for index in 0..SMALL_SEEDS {
+        let case = case_of_seed(scenario, campaign::seed_of(seed.0, index), &small);
+        best.runs += 1;
+        let verdict = judge(scenario, &case).verdict;
+        if verdict.anomaly().is_some_and(|anomaly| anomaly.signature() == signature) {
+            let other = shrink(scenario, case, signature);
+            best.runs += other.runs;
+            if size(&other) < size(&best) {
+                (best.case, best.after) = (other.case, other.after);
+            }
+            hits += 1;
+        }
+        if hits == SMALL_HITS {
+            break;
+        }
+    }
+    best
+}
+
+/// Small cases that are tried beside a large one, and how many that fail alike are enough.
+const SMALL_SEEDS: u64 = 3000;
+const SMALL_HITS: u32 = 4;
 
 fn names<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Vec<String> {
     let servers = (0..case.nodes.len() as u16).map(node::NodeId);

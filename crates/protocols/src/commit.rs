@@ -215,7 +215,7 @@ pub enum Role {
 /// What a log promises. All lists ascend and name nothing twice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Durable {
-    /// Coordinator: its COMMITs on record, those that are at their end too until the log drops them.
+    /// Coordinator: its COMMITs on record, ended ones until the log drops them.
     pub decided: Vec<Decided>,
     /// Participant: PREPARE without an outcome: in doubt.
     pub prepared: Vec<Prepared>,
