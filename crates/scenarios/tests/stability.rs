@@ -38,11 +38,7 @@ fn without<S: Scenario>(case: &CaseFor<S>, index: usize) -> CaseFor<S> {
 }
 
 /// Per mille of the other operations that end as before when one is left out, over many cases.
-fn unchanged<S: Scenario>(
-    scenario: &S,
-    cases: u64,
-    prepare: impl Fn(&mut CaseFor<S>),
-) -> u64 {
+fn unchanged<S: Scenario>(scenario: &S, cases: u64, prepare: impl Fn(&mut CaseFor<S>)) -> u64 {
     let (mut same, mut all) = (0, 0);
     for index in 0..cases {
         let mut case = case_of_seed(scenario, seed_of(7, index), &Narrow::default());
