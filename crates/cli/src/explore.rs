@@ -240,11 +240,6 @@ fn show_failures(
         }
         if named || !report.is_expected() {
             println!();
-            println!(
-                "  found at seed {} (digest {})",
-                finding.seed,
-                explorer::repro::hex(finding.digest)
-            );
             print!("{}", output::failure(&exhibit, &saved));
         }
         if repros::in_ci() && !report.is_expected() {

@@ -94,7 +94,7 @@ pub(crate) fn failure(exhibit: &Exhibit, saved: &Path) -> String {
         scenario, mutant, anomaly, seed, digest, nodes, before, after, runs, story, ..
     } = exhibit;
     let mut text = format!(
-        "{}   VIOLATED   {anomaly}\n  seed {seed} · digest {} · {nodes} nodes · {}\n",
+        "{}   VIOLATED   {anomaly}\n  seed {seed} · digest {} · shrunk to {nodes} nodes, {}\n",
         title(scenario, mutant.as_deref()),
         repro::hex(*digest),
         size(*after),

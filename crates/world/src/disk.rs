@@ -12,11 +12,23 @@ pub(crate) struct Disk<R> {
     beside: Option<Vec<R>>,
     /// How many snapshots have taken the log's place.
     pub(crate) rewrites: u32,
-    pub(crate) full: bool,
-    pub(crate) failing: Option<(SyncFailure, u32)>,
-    pub(crate) rot: Option<(bool, u32)>,
+    /// The fault that filled it.
+    pub(crate) full: Option<usize>,
+    /// What becomes of the next sync.
+    pub(crate) failing: Option<Failing>,
+    /// What the next start meets: permanent or not, and the fault.
+    pub(crate) rot: Option<(bool, usize)>,
+    /// So much longer syncs take.
     pub(crate) slow: u64,
-    pub(crate) down_after_failure: Duration,
+}
+
+/// A sync that is going to fail.
+#[derive(Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) leaves: SyncFailure,
+    pub(crate) fault: usize,
+    /// How long the node is down then.
+    pub(crate) down: Duration,
 }
 
 impl<R> Disk<R> {
@@ -26,11 +38,10 @@ impl<R> Disk<R> {
             synced: 0,
             beside: None,
             rewrites: 0,
-            full: false,
+            full: None,
             failing: None,
             rot: None,
             slow: 0,
-            down_after_failure: Duration::from_millis(50),
         }
     }
 
