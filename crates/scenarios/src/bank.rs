@@ -25,7 +25,14 @@ pub struct Bank<N> {
 
 /// The bank over presumed abort.
 pub fn bank() -> Bank<TwoPhaseCommit> {
-    Bank { node: PhantomData }
+    Bank::default()
+}
+
+impl<N> Default for Bank<N> {
+    /// The bank over any commit protocol.
+    fn default() -> Self {
+        Self { node: PhantomData }
+    }
 }
 
 /// A `read_all` is drawn as one Read, which [`Scenario::fit`] makes one of every account.

@@ -360,28 +360,37 @@ impl Judge {
         if believes_abort(world, id.coordinator, id) {
             return self.split(id, node, id.coordinator);
         }
-        self.valid(id, node)
+        self.vetoed(id, node)
     }
 
-    /// AC2: commit only if every writer has voted Yes, which PREPARE on its record proves; and if
-    /// nobody has a reason to vote No.
+    /// AC2: commit only if nobody has voted No; and, where there is a decision on record, only if
+    /// every writer has voted Yes, which PREPARE on its own record proves.
     fn valid(&self, id: TxId, node: NodeId) -> Verdict {
-        let Some(tx) = self.txs.get(&id) else { return Verdict::Holds };
-        let asked = self.asked.iter().find(|asked| Some(asked.request) == tx.request);
-        let Some(Asked { op, .. }) = asked else { return Verdict::Holds };
-        let (by, name) = (self.cast.role(node), |at: u16| format!("p{}", at + 1));
-        if let Some(veto) = op.items.iter().find(|item| item.action == Action::Veto) {
-            let who = name(veto.at);
-            return violated("AC2 validity", format!("{id:?} committed at {by}, vetoed at {who}"));
-        }
+        let Some((tx, op)) = self.transaction(id) else { return Verdict::Holds };
         for at in op.writers() {
-            if (tx.prepared | tx.committed) & bit(self.cast.participants[usize::from(at)]) == 0 {
-                let who = name(at);
+            let participant = self.cast.participants[usize::from(at)];
+            if (tx.prepared | tx.committed) & bit(participant) == 0 {
+                let (by, who) = (self.cast.role(node), self.cast.role(participant));
                 let message = format!("{id:?} committed at {by}, not prepared at {who}");
                 return violated("AC2 validity", message);
             }
         }
-        Verdict::Holds
+        self.vetoed(id, node)
+    }
+
+    fn vetoed(&self, id: TxId, node: NodeId) -> Verdict {
+        let Some((_, op)) = self.transaction(id) else { return Verdict::Holds };
+        let veto = op.items.iter().find(|item| item.action == Action::Veto);
+        let Some(veto) = veto else { return Verdict::Holds };
+        let who = self.cast.role(self.cast.participants[usize::from(veto.at)]);
+        let by = self.cast.role(node);
+        violated("AC2 validity", format!("{id:?} committed at {by}, vetoed at {who}"))
+    }
+
+    fn transaction(&self, id: TxId) -> Option<(&Tx, &Op)> {
+        let tx = self.txs.get(&id)?;
+        let asked = self.asked.iter().find(|asked| Some(asked.request) == tx.request)?;
+        Some((tx, &asked.op))
     }
 
     /// A participant's data contains an operation.
@@ -393,7 +402,10 @@ impl Judge {
         asked.applied |= bit(node);
         if times > 1 || before && !whole {
             let who = self.cast.role(node);
-            return violated("applied twice", format!("{request:?} is applied twice at {who}"));
+            return violated(
+                "applied twice",
+                format!("call {} is applied twice at {who}", request.call),
+            );
         }
         if asked.failed {
             return self.failed_and_applied(request, node);
@@ -430,7 +442,7 @@ impl Judge {
 
     fn failed_and_applied(&self, request: RequestId, node: NodeId) -> Verdict {
         let who = self.cast.role(node);
-        violated("client verdict", format!("{request:?} failed, and is applied at {who}"))
+        violated("client verdict", format!("call {} failed, and is applied at {who}", request.call))
     }
 }
 
@@ -455,23 +467,24 @@ fn believes_abort<N: Commit>(world: &World<N>, node: NodeId, id: TxId) -> bool {
 
 /// AC5: after heal everything is decided, nobody is in doubt, no lock is left.
 pub fn settled<N: Commit>(run: &Run<N>) -> Verdict {
-    let cast = Cast::of(&run.case.nodes);
-    for node in run.ids() {
-        let Some(state) = run.state(node) else { continue };
-        let view = state.view();
-        let waiting = [
-            ("in doubt", view.in_doubt.first()),
-            ("undecided", view.undecided.first()),
-            ("unacknowledged", view.unacked.first()),
-            ("unprepared work", view.working.first()),
-            ("orphan lock", view.locks.first().map(|(_, tx)| tx)),
-        ];
-        if let Some((class, Some(tx))) = waiting.into_iter().find(|(_, tx)| tx.is_some()) {
-            let message = format!("{tx:?} is left at {} after heal", cast.role(node));
-            return Verdict::violated("progress", class, message);
-        }
+    let views: Vec<(NodeId, View)> =
+        run.ids().filter_map(|node| Some((node, run.state(node)?.view()))).collect();
+    if views.iter().all(|(_, view)| view.is_idle()) {
+        return Verdict::Holds;
     }
-    Verdict::Holds
+    let waiting: [(_, fn(&View) -> Option<&TxId>); 5] = [
+        ("in doubt", |view| view.in_doubt.first()),
+        ("orphan lock", |view| view.locks.first().map(|(_, tx)| tx)),
+        ("work without a vote", |view| view.working.first()),
+        ("commit without an end", |view| view.unacked.first()),
+        ("undecided", |view| view.undecided.first()),
+    ];
+    let found = waiting.into_iter().find_map(|(class, first)| {
+        views.iter().find_map(|(node, view)| Some((class, *node, *first(view)?)))
+    });
+    let Some((class, node, tx)) = found else { return Verdict::Holds };
+    let who = Cast::of(&run.case.nodes).role(node);
+    Verdict::violated("progress", class, format!("{tx:?} is left at {who} after heal"))
 }
 
 /// Whether clients were told the truth, everybody agrees at the end, and every balance is what
@@ -522,16 +535,17 @@ fn told_the_truth<N: Commit>(run: &Run<N>, cast: &Cast, durable: &[Durable]) -> 
         let there = writers.iter().find(|at| applied(at));
         let missing = writers.iter().find(|at| !applied(at));
         let name = |at: &u16| cast.role(cast.participants[usize::from(*at)]);
+        let call = request.call;
         let (class, message) = match (operation.outcome, there, missing) {
             (Told::Ok(_), _, Some(at)) => {
-                ("client verdict", format!("{request:?} is ok, and not applied at {}", name(at)))
+                ("client verdict", format!("call {call} is ok, and not applied at {}", name(at)))
             }
             (Told::Fail, Some(at), _) => {
-                ("client verdict", format!("{request:?} failed, and is applied at {}", name(at)))
+                ("client verdict", format!("call {call} failed, and is applied at {}", name(at)))
             }
             (_, Some(at), Some(other)) => {
                 let (at, other) = (name(at), name(other));
-                ("atomicity", format!("{request:?} is applied at {at}, and not at {other}"))
+                ("atomicity", format!("call {call} is applied at {at}, and not at {other}"))
             }
             _ => continue,
         };

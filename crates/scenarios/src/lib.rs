@@ -1,9 +1,9 @@
 //! What is tried with each protocol and what must hold: one file for each file of `protocols`.
 
-mod bank;
+pub mod bank;
 mod commit;
 mod quorum_register;
-mod two_phase_commit;
+pub mod two_phase_commit;
 
 use explorer::AnyScenario;
 
