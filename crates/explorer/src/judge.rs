@@ -85,7 +85,7 @@ fn run<S: Scenario>(
         steps: world.steps(),
         deliveries: world.deliveries(),
         operations: run.counts(),
-        effective: world.effective().and(case.drawn().only(world.clock_effects())),
+        effective: world.effective(),
         marks: world.marks().to_vec(),
         uses: world.uses(),
     };

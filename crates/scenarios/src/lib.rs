@@ -2,7 +2,7 @@
 
 pub mod bank;
 mod commit;
-mod quorum_register;
+pub mod quorum_register;
 pub mod two_phase_commit;
 
 use explorer::AnyScenario;
