@@ -163,13 +163,12 @@ fn retry_answers_record_nothing_and_go_where_the_hint_says() {
 
 #[test]
 fn a_fail_after_a_retry_answer_is_final() {
-    // The first life sends the client away; there is no second copy that could take effect.
-    let mut case = still(2, vec![(10, 0, vec![Do::Retry(None)])]);
-    case.nodes = vec![vec![], vec![]];
-    let world = run(&case);
-    assert!(times(&world, 0, Happening::Request).len() > 2);
-    assert!(times(&world, 1, Happening::Request).len() > 2);
-    assert_eq!(history(&world), ["0 invoke", "0 info"]);
+    let script = vec![Do::Only(0, vec![Do::Retry(None)]), Do::Only(1, vec![Do::Fail])];
+    let case = still(2, vec![(10, 0, script)]);
+    assert_eq!(history(&run(&case)), ["0 invoke", "0 fail"]);
+    // Unless a third copy is under way.
+    let case = case.with(on_call(0), Kind::Retry { after: ms(6) });
+    assert_eq!(history(&run(&case)), ["0 invoke", "0 info"]);
 }
 
 #[test]
@@ -264,4 +263,12 @@ fn a_livelock_ends_by_the_limit_of_steps() {
     assert_eq!(world.steps(), 100);
     assert_eq!(run(&case).end(), End::Quiet);
     assert_eq!(run_to(&case, 0).end(), End::Time);
+}
+
+#[test]
+fn a_storm_ends_too() {
+    let storm = vec![Do::Send(1, vec![]); 1 << 20];
+    let mut world: World<Puppet> = World::new(&case(vec![storm, vec![]], vec![]));
+    assert_eq!(world.run(), End::Steps);
+    assert_eq!(world.deliveries(), 0);
 }

@@ -44,7 +44,7 @@ fn lively(seed: u64) -> PuppetCase {
         corrupt: 20,
         ..Network::default()
     };
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         case.network.profile = Profile::Stream;
     }
     case.clients.count = 5;

@@ -30,8 +30,8 @@ fn told_twice() -> PuppetCase {
     )
 }
 
-fn datagrams(mut case: PuppetCase, profile: Profile) -> PuppetCase {
-    case.network.profile = profile;
+fn on_a_stream(mut case: PuppetCase) -> PuppetCase {
+    case.network.profile = Profile::Stream;
     case
 }
 
@@ -41,6 +41,7 @@ fn delay() {
     assert_eq!(timed_notes(&acts(&late, FaultKind::Delay), 1), [(112, 7)]);
     let lost_too = late.with(message(0, 1), Kind::Loss);
     idles(&lost_too, FaultKind::Delay);
+    idles(&told().with(message(0, 1), Kind::Delay { by: ms(0) }), FaultKind::Delay);
     let to_nobody = told().with(message(1, 0), Kind::Delay { by: ms(100) });
     assert_eq!(idles(&to_nobody, FaultKind::Delay).missed().len(), 1);
 }
@@ -66,9 +67,9 @@ fn duplicate() {
         .with(message(0, 1), Kind::Delay { by: ms(99) })
         .with(message(0, 1), Kind::Duplicate { takes: ms(50) });
     assert_eq!(timed_notes(&acts(&early, FaultKind::Duplicate), 1), [(61, 7), (111, 7)]);
-    let nobody = twice.with(at(20), Kind::Crash { node: n(1), down: ms(500) });
+    let nobody = twice.clone().with(at(20), Kind::Crash { node: n(1), down: ms(500) });
     idles(&nobody, FaultKind::Duplicate);
-    idles(&datagrams(told(), Profile::Stream), FaultKind::Duplicate);
+    assert_eq!(notes(&idles(&on_a_stream(twice), FaultKind::Duplicate), 1), [7]);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn reorder() {
     idles(&alone, FaultKind::Reorder);
     let lost = overtaken.clone().with(message(0, 1), Kind::Loss);
     idles(&lost, FaultKind::Reorder);
-    let stream = datagrams(overtaken, Profile::Stream);
+    let stream = on_a_stream(overtaken);
     assert_eq!(timed_notes(&idles(&stream, FaultKind::Reorder), 1), [(17, 1), (17, 2)]);
 }
 
