@@ -45,7 +45,7 @@ fn calm(participants: u16, ops: Vec<Op>) -> Case<Op, Config> {
         end_at: Duration::from_secs(60),
         sync: Duration::from_micros(200),
         clients: Clients { count: 1, give_up: Duration::from_secs(1), deduplicated: false },
-        network: Network::default(),
+        network: Network { slowest: Duration::from_millis(1), ..Network::default() },
         nodes,
         calls: calls.collect(),
         faults: Vec::new(),
