@@ -22,7 +22,8 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn at(me: NodeId, incarnation: Incarnation, now: Duration) -> Context {
-    Cx::new(Here { me, incarnation, now, ..Here::default() })
+    let now_nanos = now.as_nanos() as u64;
+    Cx::new(Here { me, incarnation, now_nanos, ..Here::default() })
 }
 
 fn request(client: u16, call: u32) -> RequestId {
@@ -331,7 +332,7 @@ fn a_snapshot_of_the_store_keeps_tokens_values_and_requests() {
     for n in 1..=20 {
         store.tell(A, write(n, 1, request(9, n as u32), n));
         let writes = store.durable().objects[&X].writes.clone();
-        assert_eq!(writes.last().map(|write| (write.token, write.to)), Some((n, n)));
+        assert!(writes.iter().map(|write| (write.token, write.to)).eq((1..=n).map(|n| (n, n))));
     }
     assert!(store.log.len() <= 8 + 2, "{} records", store.log.len());
     store.restart();
