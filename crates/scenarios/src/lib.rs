@@ -1,6 +1,6 @@
 //! What is tried with each protocol and what must hold: one file for each file of `protocols`.
 
-mod lease_lock;
+pub mod lease_lock;
 mod quorum_register;
 
 use explorer::AnyScenario;
