@@ -4,14 +4,14 @@
 #   ci/nightly.sh --minutes M [--campaign C] [--out DIR]
 #
 #   --minutes M    how long to search, whole minutes; building is not counted
-#   --campaign C   names the stream of seeds; the same name gives the same cases again
+#   --campaign C   a name for the streams of seeds; the same name gives the same cases again
 #                  (default: today's date and time, which nobody has tried before)
 #   --out DIR      what it leaves: report.md, every run's output, and the failing cases
 #                  (default: target/nightly/C); it must not hold an earlier night
 #
 # Ends 0 when all that was found was expected · 1 when something was found · 2 when nothing was
-# found and some campaign proved nothing · 64 on a wrong command line · 70 when a tool broke.
-# A find wins over a broken tool: the report names both.
+# found and some campaign proved nothing · 64 on a wrong command line · 70 when a tool broke · 74
+# when DIR cannot be written. A find wins over a broken tool: the report names both.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 70
 
@@ -41,45 +41,71 @@ campaign=${campaign:-night-$(date -u +%Y%m%d-%H%M%S)}
 [[ $campaign =~ ^[A-Za-z0-9._-]+$ ]] || usage "--campaign takes letters, digits, '.', '_' and '-', not '$campaign'"
 out=${out:-target/nightly/$campaign}
 [ ! -e "$out/report.md" ] || usage "$out holds the report of an earlier night"
+command -v jq >/dev/null || { echo 'nightly: needs jq to read the results' >&2 && exit 70; }
 mkdir -p "$out/repros" "$out/fuzz" || exit 74
 stamp=$out/.started
 touch "$stamp" || exit 74
 
 found=() vacuous=() broken=() skipped=() # sentences of the report; `found` are rows of its table
 
-# The value of a text field in a line of JSON as the binary writes it; empty where it has none.
-field() { sed -nE 's/.*"'"$1"'" *: *"(([^"\\]|\\.)*)".*/\1/p' <<<"$2"; }
-
-# Sorts the violations of one campaign's JSON lines into the table. An exhibit's is expected.
-collect() {
-  local line scenario seed
-  while IFS= read -r line; do
-    [[ $line =~ \"verdict\"\ *:\ *\"violated\" ]] || continue
-    [[ $line =~ \"expected\"\ *:\ *true ]] && continue
-    scenario=$(field scenario "$line") seed=$(field seed "$line")
-    found+=("| $scenario | \`$seed\` | \`$(field digest "$line")\` | $(field signature "$line" | tr '|' '/') | \`cargo run --release -- explore $scenario --seed $seed\` |")
-  done <"$1"
+# What one campaign's JSON lines say of violations that nobody expected: the rows of the table, and
+# with `saved` the files of the shrunk cases. A line that was cut off in the middle is skipped.
+unexpected() {
+  jq -nrR --arg what "$1" '
+    [inputs | fromjson?] as $lines
+    | [$lines[] | select(.kind == "report" and .verdict == "violated" and (.expected | not))] as $bad
+    | if $what == "saved" then
+        $lines[] | select(.kind == "repro" and (.scenario | IN($bad[].scenario))) | .saved
+      else
+        $bad[] | .scenario as $name | .findings[]
+        | "| \($name) | `\(.seed)` | `\(.digest)` | \(.signature | gsub("[|]"; "/"))"
+          + " | `cargo run --release -- explore \($name) --seed \(.seed)` |"
+      end' "$2"
 }
 
 # One campaign over every scenario. Without a name `explore` ends 0 when each verdict is the
-# expected one, so the exhibits, which must fail, raise no alarm.
+# expected one, so the exhibits, which must fail, raise no alarm. Its budget is for each scenario.
 campaign_of() {
-  local name=$1 seconds=$2 results=$out/$1.jsonl log=$out/$1.log known=${#found[@]} code
-  printf '== campaign %s, %s s\n' "$name" "$seconds"
-  # An interrupted campaign reports what it has; one that ignores even that has hung.
-  timeout --signal=INT --kill-after=60 "$((seconds * 3 / 2 + 120))" \
-    target/release/tribunal explore --budget "${seconds}s" --campaign "$name" --json --out "$results" \
-    >"$log" 2>&1
+  local name=$1 each=$2 results=$out/$1.jsonl log=$out/$1.log known=${#found[@]} code stream rows
+  # The binary wants a number: a hash of the name.
+  stream=0x$(printf '%s' "$name" | sha256sum | cut -c 1-16)
+  printf '== campaign %s (%s), %s s a scenario\n' "$name" "$stream" "$each"
+  # An interrupted campaign reports what it has; one that ignores even that has hung. Shrinking
+  # comes after the budget, hence the margin.
+  timeout --signal=INT --kill-after=60 "$((each * scenarios * 2 + 300))" \
+    target/release/tribunal explore --budget "${each}s" --campaign "$stream" --json \
+    --out "$results" >"$log" 2>&1
   code=$?
-  if [ $code -ne 0 ] && [ -f "$results" ]; then collect "$results"; fi
+  if [ $code -ne 0 ] && [ -f "$results" ]; then
+    mapfile -t rows < <(unexpected rows "$results")
+    found+=("${rows[@]}")
+    unexpected saved "$results" | while IFS= read -r case; do cp --parents -t "$out/repros" "$case"; done
+  fi
   case $code in
     0) ;;
     1) [ "${#found[@]}" -gt "$known" ] ||
-      found+=("| see \`$name.log\` | | | exit 1 without a violation in its results | \`cargo run --release -- explore --campaign $name --budget ${seconds}s\` |") ;;
-    2) vacuous+=("campaign \`$name\` was unknown or vacuous: see \`$name.log\`") ;;
-    124 | 137) broken+=("campaign \`$name\` did not end within half as long again as its budget of $seconds s") ;;
+      found+=("| see \`$name.log\` | | | exit 1 without a violation in its results | \`cargo run --release -- explore --campaign $stream --budget ${each}s\` |") ;;
+    2) vacuous+=("campaign \`$name\`: something was unknown or vacuous: see \`$name.jsonl\`") ;;
+    124 | 137) broken+=("campaign \`$name\` did not end: see \`$name.log\`") ;;
     *) broken+=("campaign \`$name\` ended $code: see \`$name.log\`") ;;
   esac
+}
+
+# Campaigns until `search` seconds are over, in slices of ten minutes at most: one that breaks does
+# not take the night with it, but a tool that breaks three times is broken.
+campaigns() {
+  local end=$((SECONDS + search)) slice each
+  target/release/tribunal list >"$out/list.txt" 2>&1 ||
+    broken+=("\`tribunal list\` ended $?: see \`list.txt\`")
+  # Exhibits end at their first violation and take next to nothing.
+  scenarios=$(awk '/^$/ { exit } $2 == "holds"' "$out/list.txt" | wc -l)
+  [ "$scenarios" -gt 0 ] || scenarios=1
+  for ((slice = 1; slice <= minutes && ${#broken[@]} < 3; slice++)); do
+    each=$((end - SECONDS < 600 ? end - SECONDS : 600))
+    each=$((each / scenarios))
+    [ $each -gt 0 ] || break
+    campaign_of "$campaign-$slice" "$each"
+  done
 }
 
 # One fuzz target. libFuzzer's exit code does not tell a find from a failure to start; what it
@@ -147,19 +173,12 @@ report() {
 
 began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 if cargo build --release --locked >"$out/build.log" 2>&1; then
-  target/release/tribunal list >"$out/list.txt" 2>&1 ||
-    broken+=("\`tribunal list\` ended $?: see \`list.txt\`")
   search=$((minutes * 60)) each=0
   if fuzz_ready; then
     each=$((search / 6)) # a third of the night, shared by two targets
     search=$((search - 2 * each))
   fi
-  # In slices of ten minutes at most: one that breaks does not take the night with it.
-  for ((slice = 1; search > 0; slice++)); do
-    seconds=$((search < 600 ? search : 600))
-    campaign_of "$campaign-$slice" "$seconds"
-    search=$((search - seconds))
-  done
+  campaigns
   if [ $each -gt 0 ]; then
     fuzz case "$each"
     fuzz case_toml "$each"
@@ -168,11 +187,6 @@ else
   broken+=("the release build failed: see \`build.log\`")
 fi
 
-# What the campaigns saved stands below target/ when CI is set, and beside the others otherwise.
-for folder in target/tribunal tests/repros; do
-  [ ! -d "$folder" ] ||
-    find "$folder" -type f -name '*.toml' -newer "$stamp" -exec cp --parents -t "$out/repros" {} +
-done
 rm -f "$stamp"
 report >"$out/report.md" || exit 74
 cat "$out/report.md"

@@ -7,12 +7,13 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
-const ROWS: [&[&str]; 5] = [
+const ROWS: [&[&str]; 6] = [
     &["codec", "history", "node"],
     &["checkers", "protocols", "world"],
     &["explorer"],
     &["scenarios"],
-    &["bench-peers", "cli", "tribunal"],
+    &["bench-peers", "cli"],
+    &["tribunal"],
 ];
 
 /// Crates that may use even less: judges never see the world, protocols know nothing of
@@ -68,9 +69,14 @@ fn module_doc(file: &File) -> Vec<String> {
     vec![format!("{}: its first line is no `//!` that says what it is", file.path)]
 }
 
+/// A row of a table cannot be broken, and what a test expects should stand there as it is.
 fn columns(file: &File) -> Vec<String> {
-    let lines = (1..).zip(file.text.lines());
-    let long = lines.filter(|(_, line)| line.chars().count() > COLUMNS);
+    let test = file.path.contains("/tests/");
+    let long = (1..).zip(file.text.lines()).filter(|(_, line)| {
+        let words = line.trim_start();
+        let row = words.starts_with("//") && words.contains(" | ") && words.ends_with('|');
+        line.chars().count() > COLUMNS && !row && !(test && line.contains('"'))
+    });
     long.map(|(n, _)| format!("{}:{n}: more than {COLUMNS} columns", file.path)).collect()
 }
 
@@ -225,6 +231,9 @@ fn bad_sources_are_caught() {
     }
     let text = format!("//! {}\n/// println!(\"in a comment\")\n", "é".repeat(COLUMNS - 4));
     let good = File::new("crates/node/src/a.rs", &text);
+    let wide = format!("//! | a | {} |\nlet expected = \"{}\";\n", "é".repeat(99), "é".repeat(99));
+    hold(columns(&File::new("crates/node/tests/a.rs", &wide)));
+    assert_eq!(columns(&File::new("crates/node/src/a.rs", &wide)).len(), 1);
     let printer = File::new("crates/cli/src/a.rs", "//! A.\nfn f() { println!(\"!\"); }\n");
     for rule in [module_doc, columns, leftovers, printing] {
         hold(rule(&good).into_iter().chain(rule(&printer)));

@@ -1,13 +1,16 @@
 //! How long the search takes for histories as a campaign makes them, and for longer ones.
 
 use checkers::linearizable;
-use checkers::models::{Register, RegisterOp, RegisterRet};
+use checkers::models::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
 use divan::Bencher;
 use history::{Actor, Event, History, What};
 
 fn main() {
     divan::main();
 }
+
+/// Nobody writes it.
+const INITIAL: u64 = u64::MAX - 1;
 
 type Lines = History<RegisterOp, RegisterRet>;
 
@@ -41,7 +44,7 @@ enum Phase {
 fn history(shape: &Shape) -> Lines {
     let mut numbers = Numbers(7);
     let mut clients = vec![Phase::Idle; shape.clients];
-    let (mut value, mut begun, mut events) = (0, 0, Vec::new());
+    let (mut value, mut begun, mut events) = (INITIAL, 0, Vec::new());
     loop {
         let who = numbers.below(shape.clients as u64) as usize;
         let phase = std::mem::replace(&mut clients[who], Phase::Idle);
@@ -105,8 +108,8 @@ fn shape(operations: u32, clients: usize, unknown: u64) -> Shape {
 }
 
 fn judge(bencher: Bencher<'_, '_>, history: &Lines, holds: bool) {
-    assert_eq!(linearizable(&Register(u64::MAX - 1), history).holds(), holds);
-    bencher.bench_local(|| linearizable(&Register(u64::MAX - 1), divan::black_box(history)));
+    assert_eq!(linearizable(&Register(INITIAL), history).holds(), holds);
+    bencher.bench_local(|| linearizable(&Register(INITIAL), divan::black_box(history)));
 }
 
 #[divan::bench(args = [20, 60, 1000])]
@@ -132,4 +135,19 @@ fn wrong_read(bencher: Bencher<'_, '_>, operations: u32) {
 #[divan::bench(args = [20, 60])]
 fn wrong_read_and_one_in_ten_unknown(bencher: Bencher<'_, '_>, operations: u32) {
     judge(bencher, &wrong(&shape(operations, 4, 100)), false);
+}
+
+/// Additions that all overlap, and a total that no order of them gives: the search ends at its
+/// bound. This is the longest that any history takes.
+#[divan::bench(sample_count = 5)]
+fn bound(bencher: Bencher<'_, '_>) {
+    let line = |op, what| Event { at: 0, op, actor: Actor::Client(0), process: op, call: op, what };
+    let ret = |op| if op == 0 { CounterRet::Total(-1) } else { CounterRet::Done };
+    let history = History {
+        events: (0..60)
+            .map(|op| line(op, What::Invoke(CounterOp::Add(1 << op))))
+            .chain((0..60).map(|op| line(op, What::Ok(ret(op)))))
+            .collect(),
+    };
+    bencher.bench_local(|| linearizable(&Counter(0), divan::black_box(&history)));
 }

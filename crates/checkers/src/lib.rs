@@ -8,6 +8,6 @@ mod model;
 pub mod models;
 mod verdict;
 
-pub use linearizable::{STEPS, linearizable, linearizable_within};
+pub use linearizable::{DEAD_END, STEPS, linearizable, linearizable_within};
 pub use model::{Keyed, Model};
 pub use verdict::{Anomaly, Verdict};

@@ -13,9 +13,13 @@ use history::{History, Operation, Outcome};
 use search::{End, Search};
 use taken::{Taken, Words};
 
-/// How many steps of the model [`linearizable`] takes, whatever the history: a second or less, and
-/// at most some hundred megabytes.
-pub const STEPS: u64 = 2_000_000;
+/// How many steps of the model [`linearizable`] takes, whatever the history; a dead end that it
+/// remembers counts as [`DEAD_END`] of them. That is half a second or so, and tens of megabytes
+/// while a state is small.
+pub const STEPS: u64 = 10_000_000;
+
+/// How many steps a dead end counts as, for remembering and looking it up.
+pub const DEAD_END: u64 = 16;
 
 /// How many steps more for every operation, so that a long and easy history is judged to its end.
 const STEPS_PER_OPERATION: u64 = 256;
@@ -33,7 +37,7 @@ pub fn linearizable<M: Model>(model: &M, history: &History<M::Op, M::Ret>) -> Ve
     linearizable_within(STEPS + STEPS_PER_OPERATION * operations, model, history)
 }
 
-/// As [`linearizable`], in at most so many steps of the model.
+/// As [`linearizable`], in at most so many steps, counted as for [`STEPS`].
 pub fn linearizable_within<M: Model>(
     steps: u64,
     model: &M,

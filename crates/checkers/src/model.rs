@@ -36,14 +36,16 @@ use std::marker::PhantomData;
 ///     }
 /// }
 ///
-/// # let line = |op, what| Event { at: 0, op, actor: Actor::Client(1), process: 0, call: op, what };
+/// # let actor = Actor::Client(1);
+/// # let line = |op, what| Event { at: 0, op, actor, process: 0, call: op, what };
 /// let history = History { events: vec![
 ///     line(0, What::Invoke(Op::Acquire)),
 ///     line(0, What::Ok(Ret::NoneLeft)),
 /// ] };
 /// assert_eq!(
 ///     linearizable(&Semaphore, &history).anomaly().unwrap().message,
-///     "Acquire by client 1 (call 0) returned NoneLeft, but while it ran the state could only be 3",
+///     "Acquire by client 1 (call 0) returned NoneLeft, \
+///      but while it ran the state could only be 3",
 /// );
 /// ```
 pub trait Model {

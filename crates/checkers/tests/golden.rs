@@ -11,7 +11,7 @@ use checkers::models::{
 };
 use checkers::{Keyed, Model, Verdict, linearizable, linearizable_within};
 use common::{Call, history};
-use history::What;
+use history::{History, What};
 
 type Parse<M> = fn(&str) -> (<M as Model>::Op, <M as Model>::Ret);
 
@@ -36,21 +36,22 @@ fn calls<M: Model>(drawing: &str, parse: Parse<M>) -> Vec<Call<M::Op, M::Ret>> {
     calls
 }
 
-/// `expected` is the message of the anomaly; empty if there must be none.
-fn check<M: Model>(model: &M, parse: Parse<M>, drawing: &str, expected: &str)
+/// `refused` is what the message says of the operation, and of the states that it found; nothing
+/// if the history must be accepted.
+fn check<M: Model>(model: &M, parse: Parse<M>, drawing: &str, refused: Option<(&str, &str)>)
 where
     M::Op: Clone,
     M::Ret: Clone,
 {
     let verdict = linearizable(model, &history(&calls::<M>(drawing, parse)));
-    match &verdict {
-        Verdict::Holds => assert_eq!("", expected, "{drawing}"),
-        Verdict::Unknown(reason) => panic!("{reason}\n{drawing}"),
-        Verdict::Violated(anomaly) => {
-            assert_eq!(anomaly.message, expected, "{drawing}");
-            assert_eq!(anomaly.signature(), "linearizable / not linearizable");
-        }
-    }
+    let Some((claim, states)) = refused else {
+        assert_eq!(verdict, Verdict::Holds, "{drawing}");
+        return;
+    };
+    let anomaly = verdict.anomaly().unwrap_or_else(|| panic!("{verdict}\n{drawing}"));
+    let expected = format!("{claim}, but while it ran the state could only be {states}");
+    assert_eq!(anomaly.message, expected, "{drawing}");
+    assert_eq!(anomaly.signature(), "linearizable / not linearizable");
 }
 
 fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -122,24 +123,22 @@ fn register_accepts() {
                  |-w1-| |-r2-|
         ",
     ] {
-        check(&Register::default(), register, drawing, "");
+        check(&Register::default(), register, drawing, None);
     }
 }
 
 #[test]
 fn register_refuses() {
-    for (drawing, message) in [
-        (
-            "|-r1-|",
-            "Read by client 0 (call 0) returned Value(1), but while it ran the state could only be 0",
-        ),
+    for (drawing, claim, states) in [
+        ("|-r1-|", "Read by client 0 (call 0) returned Value(1)", "0"),
         // Stale.
         (
             "
             |-w1-|
                    |-r0-|
             ",
-            "Read by client 1 (call 0) returned Value(0), but while it ran the state could only be 1",
+            "Read by client 1 (call 0) returned Value(0)",
+            "1",
         ),
         // New, then old again.
         (
@@ -147,7 +146,8 @@ fn register_refuses() {
             |--------w1--------|
               |-r1-| |-r0-|
             ",
-            "Read by client 1 (call 1) returned Value(0), but while it ran the state could only be 1",
+            "Read by client 1 (call 1) returned Value(0)",
+            "1",
         ),
         // Two readers that disagree.
         (
@@ -157,7 +157,8 @@ fn register_refuses() {
                        |-r1-|
                               |-r2-|
             ",
-            "Read by client 3 (call 0) returned Value(2), but while it ran the state could only be 1",
+            "Read by client 3 (call 0) returned Value(2)",
+            "1",
         ),
         (
             "
@@ -166,8 +167,8 @@ fn register_refuses() {
                    |--w3--|
                      |-----r4-----|
             ",
-            "Read by client 3 (call 0) returned Value(4), but while it ran the state could only be \
-             0, 3, 1 or 2",
+            "Read by client 3 (call 0) returned Value(4)",
+            "0, 3, 1 or 2",
         ),
         // It failed, so it must not be seen; and one of unknown outcome takes effect once.
         (
@@ -175,30 +176,28 @@ fn register_refuses() {
             |-w1-x
                    |-r1-|
             ",
-            "Read by client 1 (call 0) returned Value(1), but while it ran the state could only be 0",
+            "Read by client 1 (call 0) returned Value(1)",
+            "0",
         ),
         (
             "
             |-w1-?
                    |-r1-| |-w2-| |-r2-| |-r1-|
             ",
-            "Read by client 1 (call 3) returned Value(1), but while it ran the state could only be 2",
+            "Read by client 1 (call 3) returned Value(1)",
+            "2",
         ),
         (
             "
             |-c0>1-|
             |-c0>2-|
             ",
-            "CompareAndSet(0, 2) by client 1 (call 0) returned Done, but while it ran the state could \
-             only be 1",
+            "CompareAndSet(0, 2) by client 1 (call 0) returned Done",
+            "1",
         ),
-        (
-            "|-c0!1-|",
-            "CompareAndSet(0, 1) by client 0 (call 0) returned Refused, but while it ran the state \
-             could only be 0",
-        ),
+        ("|-c0!1-|", "CompareAndSet(0, 1) by client 0 (call 0) returned Refused", "0"),
     ] {
-        check(&Register::default(), register, drawing, message);
+        check(&Register::default(), register, drawing, Some((claim, states)));
     }
 }
 
@@ -211,13 +210,12 @@ fn keyed(text: &str) -> ((char, RegisterOp), RegisterRet) {
 #[test]
 fn keys_are_judged_apart() {
     let model = Keyed::new(Register::default());
-    check(&model, keyed, "|-a:w1-| |-b:r0-| |-a:r1-| |-b:w2-| |-a:r1-|", "");
+    check(&model, keyed, "|-a:w1-| |-b:r0-| |-a:r1-| |-b:w2-| |-a:r1-|", None);
     check(
         &model,
         keyed,
         "|-a:w1-| |-b:r0-| |-b:w2-| |-a:r2-|",
-        "('a', Read) by client 0 (call 3) returned Value(2), but while it ran the state could only \
-         be 1",
+        Some(("('a', Read) by client 0 (call 3) returned Value(2)", "1")),
     );
 }
 
@@ -253,32 +251,27 @@ fn mutex_accepts() {
                |-a2!-|
         ",
     ] {
-        check(&Mutex, mutex, drawing, "");
+        check(&Mutex, mutex, drawing, None);
     }
 }
 
 #[test]
 fn mutex_refuses() {
-    let held = "returned Done, but while it ran the state could only be held by 1";
-    for (drawing, message) in [
-        ("|-a1-| |-a2-|", format!("Acquire(2) by client 0 (call 1) {held}")),
+    for (drawing, claim, states) in [
+        ("|-a1-| |-a2-|", "Acquire(2) by client 0 (call 1) returned Done", "held by 1"),
         (
             "
             |-a1-|
                |--a2--|
                        |-r1-|
             ",
-            format!("Acquire(2) by client 1 (call 0) {held}"),
+            "Acquire(2) by client 1 (call 0) returned Done",
+            "held by 1",
         ),
-        ("|-a1-| |-r2-|", format!("Release(2) by client 0 (call 1) {held}")),
-        (
-            "|-a1!-|",
-            "Acquire(1) by client 0 (call 0) returned Refused, but while it ran the state could only \
-             be free"
-                .to_owned(),
-        ),
+        ("|-a1-| |-r2-|", "Release(2) by client 0 (call 1) returned Done", "held by 1"),
+        ("|-a1!-|", "Acquire(1) by client 0 (call 0) returned Refused", "free"),
     ] {
-        check(&Mutex, mutex, drawing, &message);
+        check(&Mutex, mutex, drawing, Some((claim, states)));
     }
 }
 
@@ -313,35 +306,35 @@ fn fenced_mutex_accepts() {
                           |-a2=0!-| |-a2=2-|
         ",
     ] {
-        check(&FencedMutex, fenced, drawing, "");
+        check(&FencedMutex, fenced, drawing, None);
     }
 }
 
 #[test]
 fn fenced_mutex_refuses() {
-    for (drawing, message) in [
+    for (drawing, claim, states) in [
         (
             "|-a1=1-| |-a2=2-|",
-            "Acquire { owner: 2 } by client 0 (call 1) returned Granted(2), but while it ran the \
-             state could only be held by 1 under fence 1",
+            "Acquire { owner: 2 } by client 0 (call 1) returned Granted(2)",
+            "held by 1 under fence 1",
         ),
         // The counter was forgotten in a restart.
         (
             "|-a1=1-| |-r1=1-| |-a2=1-|",
-            "Acquire { owner: 2 } by client 0 (call 2) returned Granted(1), but while it ran the \
-             state could only be free after fence 1",
+            "Acquire { owner: 2 } by client 0 (call 2) returned Granted(1)",
+            "free after fence 1",
         ),
         // Released by the fence of an earlier hold.
         (
             "|-a1=1-| |-r1=1-| |-a1=2-| |-r1=1-|",
-            "Release { owner: 1, fence: 1 } by client 0 (call 3) returned Released, but while it ran \
-             the state could only be held by 1 under fence 2",
+            "Release { owner: 1, fence: 1 } by client 0 (call 3) returned Released",
+            "held by 1 under fence 2",
         ),
         // Released by another owner.
         (
             "|-a1=1-| |-r2=1-|",
-            "Release { owner: 2, fence: 1 } by client 0 (call 1) returned Released, but while it ran \
-             the state could only be held by 1 under fence 1",
+            "Release { owner: 2, fence: 1 } by client 0 (call 1) returned Released",
+            "held by 1 under fence 1",
         ),
         // Between these two the unknown one had a fence, or did not come to pass.
         (
@@ -349,11 +342,11 @@ fn fenced_mutex_refuses() {
                       |-a3=0-?
             |-a1=1-| |-r1=1-| |-r3=1-|
             ",
-            "Release { owner: 3, fence: 1 } by client 1 (call 2) returned Released, but while it ran \
-             the state could only be free after fence 1 or held by 3 under a fence of at least 2",
+            "Release { owner: 3, fence: 1 } by client 1 (call 2) returned Released",
+            "free after fence 1 or held by 3 under a fence of at least 2",
         ),
     ] {
-        check(&FencedMutex, fenced, drawing, message);
+        check(&FencedMutex, fenced, drawing, Some((claim, states)));
     }
 }
 
@@ -384,21 +377,21 @@ fn counter_accepts() {
                |-r0-| |-r1-|
         ",
     ] {
-        check(&Counter::default(), counter, drawing, "");
+        check(&Counter::default(), counter, drawing, None);
     }
 }
 
 #[test]
 fn counter_refuses() {
-    for (drawing, message) in [
+    for (drawing, claim, states) in [
         // Lost.
         (
             "
             |-a1=1-|
             |-a1=1-|
             ",
-            "Add(1) by client 1 (call 0) returned Total(1), but while it ran the state could only be \
-             1",
+            "Add(1) by client 1 (call 0) returned Total(1)",
+            "1",
         ),
         // Counted twice.
         (
@@ -406,8 +399,8 @@ fn counter_refuses() {
             |-a1-?
                    |-r2-|
             ",
-            "Read by client 1 (call 0) returned Total(2), but while it ran the state could only be 0 \
-             or 1",
+            "Read by client 1 (call 0) returned Total(2)",
+            "0 or 1",
         ),
         (
             "
@@ -416,35 +409,37 @@ fn counter_refuses() {
              |-r1-|
              |-r2-|
             ",
-            "Read by client 3 (call 0) returned Total(2), but while it ran the state could only be \
-             0, 1 or 3",
+            "Read by client 3 (call 0) returned Total(2)",
+            "0, 1 or 3",
         ),
     ] {
-        check(&Counter::default(), counter, drawing, message);
+        check(&Counter::default(), counter, drawing, Some((claim, states)));
     }
 }
 
-/// Many additions at once, and a total that no choice of them makes: all choices are tried.
-#[test]
-fn a_search_without_end_is_unknown() {
-    let mut calls: Vec<_> = (0..40)
-        .map(|client| Call {
-            client,
-            call: 0,
-            from: 0,
-            to: 9,
-            op: CounterOp::Add(1 << client),
-            end: What::Ok(CounterRet::Done),
+/// So many additions at once, and a total that no order of them gives.
+fn additions(clients: u16) -> History<CounterOp, CounterRet> {
+    let calls: Vec<_> = (0..clients)
+        .map(|client| {
+            let ret = if client == 0 { CounterRet::Total(0) } else { CounterRet::Done };
+            let op = CounterOp::Add(1 << client);
+            Call { client, call: 0, from: 0, to: 9, op, end: What::Ok(ret) }
         })
         .collect();
-    calls[0].end = What::Ok(CounterRet::Total(0));
-    let verdict = linearizable_within(10_000, &Counter::default(), &history(&calls));
-    assert_eq!(
-        verdict,
-        Verdict::Unknown(
-            "linearizable: 40 operations on one object, and the search ended at its bound of 10000 \
-             steps"
-                .to_owned()
-        )
-    );
+    history(&calls)
+}
+
+#[test]
+fn dead_ends_are_remembered() {
+    // 2^10 sets of additions, where there are 10! orders.
+    let verdict = linearizable_within(40_000, &Counter::default(), &additions(10));
+    assert!(verdict.is_violated(), "{verdict}");
+}
+
+#[test]
+fn a_search_without_end_is_unknown() {
+    let verdict = linearizable_within(10_000, &Counter::default(), &additions(40));
+    let reason = "linearizable: 40 operations on one object, and the search ended at its bound of \
+                  10000 steps";
+    assert_eq!(verdict, Verdict::Unknown(reason.to_owned()));
 }

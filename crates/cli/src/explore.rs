@@ -146,9 +146,9 @@ fn unfit(report: &Report, broken: &Broken) -> Failure {
             code: exit::NONDETERMINISM,
             message: format!("{name}: seed {seed} runs differently when run again: {event}"),
         },
-        Broken::File { seed, reason } => {
-            Failure::usage(format!("{name}: seed {seed}: a case does not survive its file: {reason}"))
-        }
+        Broken::File { seed, reason } => Failure::usage(format!(
+            "{name}: seed {seed}: a case does not survive its file: {reason}"
+        )),
     }
 }
 
@@ -156,6 +156,7 @@ fn narrow(arguments: &Arguments) -> Narrow {
     Narrow {
         faults: arguments.faults,
         max_faults: arguments.max_faults,
+        max_calls: None,
         mutant: arguments.mutant.clone(),
     }
 }
@@ -188,13 +189,7 @@ fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &Arc<Atomic
 }
 
 /// Shows how far a campaign is: one bar, or a plain line every 10 s where nobody watches.
-fn watch(
-    name: &str,
-    budget: &Budget,
-    progress: &Progress,
-    stop: &AtomicBool,
-    done: &AtomicBool,
-) {
+fn watch(name: &str, budget: &Budget, progress: &Progress, stop: &AtomicBool, done: &AtomicBool) {
     let bar = ProgressBar::with_draw_target(Some(budget.seeds), ProgressDrawTarget::stderr());
     let template = "{prefix:<40} {wide_bar} {pos} cases, {per_sec}, {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -245,7 +240,6 @@ fn show_failures(
         }
         if named || !report.is_expected() {
             println!();
-            println!("  found at seed {} (digest {})", finding.seed, explorer::repro::hex(finding.digest));
             print!("{}", output::failure(&exhibit, &saved));
         }
         if repros::in_ci() && !report.is_expected() {

@@ -29,7 +29,9 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
         };
         println!("  {:<40} {expected:<8} {}", scenario.name(), scenario.about());
     }
-    println!("\nmutants (of any scenario; NAME(Variant) confines one to a record, message or timer)");
+    println!(
+        "\nmutants (of any scenario; NAME(Variant) confines one to a record, message or timer)"
+    );
     for kind in MutationKind::ALL {
         println!("  {:<40} {}", kind.name(), kind.describe());
     }

@@ -9,7 +9,10 @@ const JSON_VERSION: u32 = 1;
 
 /// The head of the table.
 pub(crate) fn table_head() -> String {
-    format!("{:<40} {:>9}  {:<14}  {:<30} {:>9}", "scenario", "cases", "faults", "verdict", "cases/s")
+    format!(
+        "{:<40} {:>9}  {:<14}  {:<30} {:>9}",
+        "scenario", "cases", "faults", "verdict", "cases/s"
+    )
 }
 
 /// A scenario's line of the table.
@@ -87,10 +90,11 @@ fn wrapped(head: &str, items: &[String]) -> String {
 
 /// A failure: what it is, its story, and always the same last lines.
 pub(crate) fn failure(exhibit: &Exhibit, saved: &Path) -> String {
-    let Exhibit { scenario, mutant, anomaly, seed, digest, nodes, before, after, runs, story, .. } =
-        exhibit;
+    let Exhibit {
+        scenario, mutant, anomaly, seed, digest, nodes, before, after, runs, story, ..
+    } = exhibit;
     let mut text = format!(
-        "{}   VIOLATED   {anomaly}\n  seed {seed} · digest {} · {nodes} nodes · {}\n",
+        "{}   VIOLATED   {anomaly}\n  seed {seed} · digest {} · shrunk to {nodes} nodes, {}\n",
         title(scenario, mutant.as_deref()),
         repro::hex(*digest),
         size(*after),

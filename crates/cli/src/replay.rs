@@ -4,7 +4,7 @@ use crate::exit::{self, Failure};
 use crate::{Registry, find, repros};
 use clap::Args;
 use explorer::{Replay, Replayed, repro, story};
-use std::path::PathBuf;
+use std::path::Path;
 use world::{Happening, TraceEvent};
 
 /// Run a saved case again: 1 it reproduces, 0 it passes, 2 it has drifted
@@ -68,7 +68,7 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
 }
 
 /// Runs the repro of a file.
-pub(crate) fn load(registry: &Registry, path: &PathBuf) -> Result<Replay, Failure> {
+pub(crate) fn load(registry: &Registry, path: &Path) -> Result<Replay, Failure> {
     let text = repro::read(path)?;
     let header = repro::header(path, &text)?;
     let scenario = find(registry, &header.case.scenario)

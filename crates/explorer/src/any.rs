@@ -18,12 +18,12 @@ pub struct Exhibit {
     pub scenario: String,
     /// The planted bug, if one is.
     pub mutant: Option<String>,
-    /// The seed of its case.
+    /// The seed of the case as it was found.
     pub seed: Seed,
+    /// The digest of that case's run.
+    pub digest: u64,
     /// What is wrong.
     pub anomaly: Anomaly,
-    /// The digest of the small case.
-    pub digest: u64,
     /// Nodes of the small case.
     pub nodes: usize,
     /// Calls and faults before shrinking, random fates counted as faults.
@@ -154,10 +154,11 @@ impl<S: Scenario> AnyScenario for S {
 
 /// Makes a failing case small and tells it; `None` if it does not fail.
 pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> Option<Exhibit> {
-    let signature = judge(scenario, &case).verdict.anomaly()?.signature();
+    let found = judge(scenario, &case);
+    let (seed, signature) = (case.seed, found.verdict.anomaly()?.signature());
     let size = (case.calls.len(), case.faults.len());
     let shrunk = if shrinking {
-        shrink(scenario, case, &signature)
+        smallest(scenario, case, &signature)
     } else {
         Shrunk { case, runs: 0, before: size, after: size }
     };
@@ -168,8 +169,8 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
     Some(Exhibit {
         scenario: Scenario::name(scenario),
         mutant: case.mutant.as_ref().map(ToString::to_string),
-        seed: case.seed,
-        digest: outcome.digest,
+        seed,
+        digest: found.digest,
         nodes: case.nodes.len(),
         before,
         after,
@@ -179,6 +180,41 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
         anomaly,
     })
 }
+
+/// Shrinks a case, and others with the same signature, most of them small from the start: a large
+/// case shrinks to a near minimum, and not always to the smallest one.
+fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
+    let (seed, mutant) = (case.seed, case.mutant.clone());
+    let mut best = shrink(scenario, case, signature);
+    let size = |shrunk: &Shrunk<CaseFor<S>>| shrunk.after.0 + 2 * shrunk.after.1;
+    let mut narrow = Narrow { mutant, ..Narrow::default() };
+    let mut hits = 0;
+    for index in 0..OTHER_SEEDS {
+        // A few placed faults find what needs one at the right moment, random fates the rest; what
+        // is too rare for small cases is sought in large ones.
+        narrow.max_faults = index.is_multiple_of(2).then_some(2);
+        narrow.max_calls = (index % 4 != 3).then_some(4);
+        let case = case_of_seed(scenario, campaign::seed_of(seed.0, index), &narrow);
+        best.runs += 1;
+        let verdict = judge(scenario, &case).verdict;
+        if verdict.anomaly().is_some_and(|anomaly| anomaly.signature() == signature) {
+            let other = shrink(scenario, case, signature);
+            best.runs += other.runs;
+            if size(&other) < size(&best) {
+                (best.case, best.after) = (other.case, other.after);
+            }
+            hits += 1;
+        }
+        if hits == OTHER_HITS {
+            break;
+        }
+    }
+    best
+}
+
+/// Cases that are tried beside the one that was found, and how many that fail alike are enough.
+const OTHER_SEEDS: u64 = 10_000;
+const OTHER_HITS: u32 = 10;
 
 fn names<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Vec<String> {
     let servers = (0..case.nodes.len() as u16).map(node::NodeId);

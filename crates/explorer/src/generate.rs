@@ -20,6 +20,8 @@ pub struct Narrow {
     pub faults: Option<Faults>,
     /// At most so many faults, all of them placed: no random fates.
     pub max_faults: Option<u16>,
+    /// At most so many calls.
+    pub max_calls: Option<u16>,
     /// The planted bug.
     pub mutant: Option<Mutation>,
 }
@@ -141,11 +143,14 @@ fn generate<S: Scenario>(
     narrow: &Narrow,
     c: &mut impl Choices,
 ) -> CaseFor<S> {
-    let shape = scenario.shape();
+    let mut shape = scenario.shape();
+    shape.calls = shape.calls.min(narrow.max_calls.unwrap_or(u16::MAX));
     let nodes = pick(&scenario.cluster(&shape), c);
     let kinds = swarm(shape.faults.only(narrow.faults.unwrap_or(Faults::ALL)), c);
     let heal_at = shape.trouble / 4 + c.moment(shape.trouble * 3 / 4);
-    let calls = calls(scenario, &shape, &nodes, heal_at, c);
+    // Calls come in bursts or far apart, and faults where calls are.
+    let busy = heal_at / c.of(&[1, 1, 10, 100]);
+    let calls = calls(scenario, &shape, &nodes, (busy, heal_at), c);
     let mut case = Case {
         version: CASE_VERSION,
         scenario: scenario.name(),
@@ -165,7 +170,7 @@ fn generate<S: Scenario>(
         faults: Vec::new(),
     };
     let losable = scenario.losable(&case.nodes);
-    let mut faults = Drafted { shape: &shape, kinds, losable, lost: 0, plan: Vec::new() };
+    let mut faults = Drafted { shape: &shape, kinds, busy, losable, lost: 0, plan: Vec::new() };
     match narrow.max_faults {
         None => faults.plan_for(&case, c),
         Some(most) => faults.few_for(&case, most, c),
@@ -216,7 +221,7 @@ fn calls<S: Scenario>(
     scenario: &S,
     shape: &Shape,
     nodes: &[ConfigOf<S>],
-    heal_at: Duration,
+    (busy, heal_at): (Duration, Duration),
     c: &mut impl Choices,
 ) -> Vec<Call<OpOf<S>>> {
     let strategy = scenario.op();
@@ -228,7 +233,7 @@ fn calls<S: Scenario>(
     let mut times: Vec<Duration> = (0..count)
         .map(|_| {
             let late = c.below(8) == 0;
-            let at = c.moment(if late { shape.deadline / 4 } else { heal_at });
+            let at = c.moment(if late { shape.deadline / 4 } else { busy });
             if late { heal_at + at } else { at }
         })
         .collect();
@@ -276,6 +281,7 @@ const CLIENTS: Faults =
 struct Drafted<'a> {
     shape: &'a Shape,
     kinds: Faults,
+    busy: Duration,
     losable: Vec<NodeId>,
     lost: u16,
     plan: Vec<Fault>,
@@ -383,7 +389,7 @@ impl Drafted<'_> {
         let node = c.node(nodes);
         let Some(kind) = self.kind(kind, node, nodes, case, c) else { return };
         let place = if c.below(2) == 0 {
-            Place::At(c.moment(case.heal_at))
+            Place::At(c.moment(self.busy))
         } else {
             let pattern = c.of(&["any", "Force", "Force", "Send", "Send", "Reply", "Persist"]);
             let reach = c.of(&[4, 16, 64]);

@@ -49,12 +49,14 @@ struct Shrinker<'a, S: Scenario> {
 impl<S: Scenario> Shrinker<'_, S> {
     fn run(&mut self) {
         self.pin_calls();
+        self.pin_faults();
         self.drop_calls();
         self.place_fates();
         loop {
             let before = self.best.clone();
             self.drop_faults();
             self.pin_calls();
+            self.pin_faults();
             self.drop_calls();
             self.drop_nodes();
             self.drop_clients();
@@ -87,6 +89,20 @@ impl<S: Scenario> Shrinker<'_, S> {
                 call.at = begins.get(&call.id).copied().unwrap_or(call.at);
             }
         });
+    }
+
+    /// Lets faults that strike at an effect strike at its time, so that counting effects no longer
+    /// ties them to calls that have nothing to do with them. They get named places in the end.
+    fn pin_faults(&mut self) {
+        let (_, record) = judge_recorded(self.scenario, &self.best);
+        for index in 0..self.best.faults.len() {
+            let fault = &self.best.faults[index];
+            if let (Place::Effect { .. }, Some(at)) = (&fault.place, struck(&record.events, fault))
+            {
+                let after = Duration::from_nanos(record.events[at].at + 1);
+                self.edit(|case| case.faults[index].place = Place::At(after));
+            }
+        }
     }
 
     /// What cannot be left out alone may be left out in pairs: a call and a fault, two calls, two
@@ -326,9 +342,9 @@ impl<S: Scenario> Shrinker<'_, S> {
 fn drop_call<Op, Config>(case: &mut Case<Op, Config>, range: std::ops::Range<usize>) {
     let gone: Vec<u32> = case.calls.drain(range).map(|call| call.id).collect();
     case.faults.retain(|fault| match fault.place {
-        Place::Call(call) | Place::Message(Address { origin: Origin::Call(call), .. }) => {
-            !gone.contains(&call)
-        }
+        Place::Call(call)
+        | Place::Message(Address { origin: Origin::Call(call), .. })
+        | Place::Effect { origin: Some(Origin::Call(call)), .. } => !gone.contains(&call),
         _ => true,
     });
 }
@@ -517,18 +533,16 @@ fn renumber_origin(origin: Option<&mut Origin>, to: &impl Fn(NodeId) -> NodeId) 
     }
 }
 
+/// The event at which a fault struck.
+fn struck(events: &[TraceEvent], fault: &Fault) -> Option<usize> {
+    let origin = Some(Origin::Fault(fault.id));
+    events.iter().position(|event| event.what == Happening::Fault && event.origin == origin)
+}
+
 /// The effects right before and right after a fault struck, as places for it.
 fn beside(events: &[TraceEvent], fault: &Fault) -> Vec<Place> {
-    let mut kind = fault.kind.clone();
-    let Some(node) = kind.nodes_mut().first().map(|node| **node) else { return Vec::new() };
-    let text = world::describe(&fault.kind);
-    let struck = |e: &TraceEvent| {
-        e.what == Happening::Fault
-            && e.text == text
-            && e.origin == Some(Origin::Fault(fault.id))
-            && e.node == node
-    };
-    let Some(at) = events.iter().position(struck) else { return Vec::new() };
+    let Some(at) = struck(events, fault) else { return Vec::new() };
+    let node = events[at].node;
     let effect = |event: &TraceEvent| -> Option<EffectKind> {
         if event.node != node {
             return None;
@@ -547,15 +561,18 @@ fn beside(events: &[TraceEvent], fault: &Fault) -> Vec<Place> {
     let place = |index: usize, edge: Edge| -> Option<Place> {
         let kind = effect(&events[index])?;
         let variant = name(&events[index]);
+        // Within one call the count stays the same whatever other calls do.
+        let origin = events[index].origin.filter(|origin| matches!(origin, Origin::Call(_)));
         let same = events[..=index]
             .iter()
             .filter(|e| effect(e) == Some(kind) && name(e) == variant)
+            .filter(|e| origin.is_none() || e.origin == origin)
             .count();
         Some(Place::Effect {
             edge,
             node,
             effect: EffectPattern { kind: Some(kind), variant: Some(variant) },
-            origin: None,
+            origin,
             nth: same as u32,
         })
     };

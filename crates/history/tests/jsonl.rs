@@ -73,7 +73,10 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_is_read_as_far_as_it_goes_or_refused(history in well_formed(), cut in any::<prop::sample::Index>()) {
+    fn a_prefix_is_read_as_far_as_it_goes_or_refused(
+        history in well_formed(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let text = text(&history);
         let cut = &text.as_bytes()[..cut.index(text.len())];
         match jsonl::read::<Op, Ret>(cut) {
@@ -123,9 +126,8 @@ fn the_format_is_fixed() {
 
 /// A line of client 0: `what` as JSON.
 fn line(op: u32, process: u32, call: u32, what: &str) -> String {
-    format!(
-        r#"{{"at":0,"op":{op},"actor":{{"client":0}},"process":{process},"call":{call},"what":{what}}}"#
-    ) + "\n"
+    let who = r#""actor":{"client":0}"#;
+    format!(r#"{{"at":0,"op":{op},{who},"process":{process},"call":{call},"what":{what}}}"#) + "\n"
 }
 
 const READ: &str = r#"{"invoke":"read"}"#;

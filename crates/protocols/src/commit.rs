@@ -61,7 +61,7 @@ pub enum Action {
 /// One step of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
-    /// The participant: an index into the coordinator's list.
+    /// The participant: an index into the coordinator's list. People count from 1: index 0 is p1.
     pub at: u16,
     /// Which of its keys.
     pub key: Key,
@@ -71,7 +71,7 @@ pub struct Item {
 
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{}.{:?}", self.at, self.key)?;
+        write!(f, "p{}.{:?}", self.at + 1, self.key)?;
         match self.action {
             Action::Add(amount) => write!(f, "{amount:+}"),
             Action::Read => f.write_str("?"),
@@ -215,7 +215,7 @@ pub enum Role {
 /// What a log promises. All lists ascend and name nothing twice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Durable {
-    /// Coordinator: its COMMITs on record, those that are at their end too until the log drops them.
+    /// Coordinator: its COMMITs on record, ended ones until the log drops them.
     pub decided: Vec<Decided>,
     /// Participant: PREPARE without an outcome: in doubt.
     pub prepared: Vec<Prepared>,
@@ -273,8 +273,8 @@ impl Durable {
 pub struct View {
     /// Coordinator: begun, and not decided.
     pub undecided: Vec<TxId>,
-    /// Coordinator: decisions that it still remembers. What is in neither list was aborted, unless
-    /// it is known to be committed everywhere.
+    /// Outcomes that it stands for and has not forgotten: a coordinator's decisions; what a
+    /// participant has carried out, on record or not.
     pub decisions: Vec<(TxId, Outcome)>,
     /// Coordinator: commits that some writer has not acknowledged.
     pub unacked: Vec<TxId>,

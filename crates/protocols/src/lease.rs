@@ -16,9 +16,9 @@
 //! | `Read { object, fence }` | `Ok(Value(v))` | the store registered `fence`, the object was `v` |
 //! | | `Ok(Done(v))` | the request had been applied earlier, and wrote `v` |
 //! | `Write { object, fence, value }` | `Ok(Done(v))` | applied, once; `v` is `value` |
-//! | both | `Fail` | refused: the store knows a higher fence; this write never takes effect |
+//! | both | `Fail` | refused: a higher fence is known; this write never takes effect |
 //! | | `Info` | unknown: the bound or a crash came first; the write may still be applied |
-//! | `Release { object, fence }` | `Ok(Released)`, or `Info` (a crash) | its *invocation* ends the hold |
+//! | `Release { object, fence }` | `Ok(Released)`, `Info` | its *invocation* ends the hold |
 //!
 //! A hold is the interval from `from` up to, not including, the earlier of `until` and the
 //! invocation of a `Release` with its fence. `from` and `until` are readings of the holder's own

@@ -1,8 +1,6 @@
 //! Trials in tests: explore, and fail with a case that is small, saved and replayable.
 
-use explorer::{
-    Budget, Exhibit, Progress, Replayed, Report, Scenario, Status, Verdict, repro,
-};
+use explorer::{Budget, Exhibit, Progress, Replayed, Report, Scenario, Status, Verdict, repro};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -10,11 +10,25 @@ pub(crate) struct Disk<R> {
     synced: usize,
     /// A snapshot that is written beside the log and not yet in its place.
     beside: Option<Vec<R>>,
-    pub(crate) full: bool,
-    pub(crate) failing: Option<(SyncFailure, u32)>,
-    pub(crate) rot: Option<(bool, u32)>,
+    /// How many snapshots have taken the log's place.
+    pub(crate) rewrites: u32,
+    /// The fault that filled it.
+    pub(crate) full: Option<usize>,
+    /// What becomes of the next sync.
+    pub(crate) failing: Option<Failing>,
+    /// What the next start meets: permanent or not, and the fault.
+    pub(crate) rot: Option<(bool, usize)>,
+    /// So much longer syncs take.
     pub(crate) slow: u64,
-    pub(crate) down_after_failure: Duration,
+}
+
+/// A sync that is going to fail.
+#[derive(Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) leaves: SyncFailure,
+    pub(crate) fault: usize,
+    /// How long the node is down then.
+    pub(crate) down: Duration,
 }
 
 impl<R> Disk<R> {
@@ -23,11 +37,11 @@ impl<R> Disk<R> {
             log: Vec::new(),
             synced: 0,
             beside: None,
-            full: false,
+            rewrites: 0,
+            full: None,
             failing: None,
             rot: None,
             slow: 0,
-            down_after_failure: Duration::from_millis(50),
         }
     }
 
@@ -51,6 +65,7 @@ impl<R> Disk<R> {
     pub(crate) fn sync(&mut self) {
         if let Some(records) = self.beside.take() {
             self.log = records;
+            self.rewrites += 1;
         }
         self.synced = self.log.len();
     }
@@ -61,6 +76,7 @@ impl<R> Disk<R> {
             && dice.below(2) == 0
         {
             self.log = records;
+            self.rewrites += 1;
             self.synced = self.log.len();
         }
     }

@@ -1,16 +1,23 @@
 //! What each effect does to the world. A fault can fall before, during or after any of them.
 
-use crate::clients::Status;
-use crate::engine::{ArmedTimer, End, Event, Flow, Wire, World, nanos};
-use crate::fault::{Edge, SyncFailure};
+use crate::disk::Failing;
+use crate::engine::{End, Event, World, nanos};
+use crate::fault::{Edge, FaultKind, Faults, SyncFailure};
+use crate::machine::{ArmedTimer, Flow, MONOTONIC, Queued};
 use crate::origin::OriginId;
+use crate::post::Wire;
 use crate::trace::Happening;
 use history::{Actor, What};
-use node::{Answer, Effect, Node, NodeId, Reason, RequestId, Step, StepId};
+use node::{Effect, Node, NodeId, Step, StepId};
 use std::panic::Location;
+use std::time::Duration;
+
+/// How long a node is down whose disk is full, if there is room again then.
+const DOWN_WHEN_FULL: Duration = Duration::from_millis(50);
 
 impl<N: Node> World<N> {
     /// Applies one effect of a node, with the faults that are placed on it.
+    #[inline]
     pub(crate) fn apply(
         &mut self,
         id: NodeId,
@@ -23,16 +30,32 @@ impl<N: Node> World<N> {
         }
         let due = self.plan.due(id, &effect, self.origins.get(origin));
         self.strike_all(&due, Edge::Before);
-        match self.flow(id) {
-            Flow::On => self.perform(id, effect, place, origin, &due),
-            Flow::Blocked => {
-                self.machines[id.index()].effects.push_front((effect, place, origin));
-                Flow::Blocked
-            }
-            Flow::Dead => Flow::Dead,
-        }
+        self.apply_due(id, effect, place, origin, due)
     }
 
+    /// Applies an effect when what was due before it has struck, unless the process has ended or
+    /// must wait by now.
+    pub(crate) fn apply_due(
+        &mut self,
+        id: NodeId,
+        effect: Effect<N>,
+        place: &'static Location<'static>,
+        origin: OriginId,
+        due: Vec<(Edge, usize)>,
+    ) -> Flow {
+        let flow = self.machine(id).flow();
+        match flow {
+            Flow::On => return self.perform(id, effect, place, origin, &due),
+            Flow::Blocked => {
+                let queued = Queued { effect, place, origin, due: Some(due) };
+                self.machine(id).effects.push_front(queued);
+            }
+            Flow::Dead => {}
+        }
+        flow
+    }
+
+    #[inline]
     fn perform(
         &mut self,
         id: NodeId,
@@ -48,34 +71,28 @@ impl<N: Node> World<N> {
             Effect::Persist(record) => {
                 self.uses.disk = true;
                 self.trace.hash(self.now, Happening::Persist, id, &record);
-                let machine = &mut self.machines[id.index()];
-                if machine.disk.full {
-                    self.disk_fails(id, SyncFailure::Lost);
-                } else {
-                    machine.disk.write(record);
+                if let Some(fault) = self.machine(id).disk.full {
+                    return self.disk_is_full(id, fault);
                 }
+                self.machine(id).disk.write(record);
             }
             Effect::Force(record) => {
                 self.trace.hash(self.now, Happening::Force, id, &record);
-                self.machines[id.index()].disk.write(record);
+                self.machine(id).disk.write(record);
                 return self.sync(id, due);
             }
             Effect::Snapshot(records) => {
                 self.trace.hash(self.now, Happening::Snapshot, id, &records);
-                self.machines[id.index()].disk.replace(records);
+                self.machine(id).disk.replace(records);
                 return self.sync(id, due);
             }
             Effect::Send(to, msg) => self.send_peer(id, to, origin, msg),
             Effect::SetTimer { after, timer, background } => {
-                self.uses.clock = true;
-                let machine = &self.machines[id.index()];
-                let owner = if background { machine.boot } else { origin };
-                let clock = &machine.clock;
-                let at = clock.global(clock.local(self.now).saturating_add(nanos(after)));
-                self.set_timer(id, timer, at.max(self.now), owner);
+                let owner = if background { self.machine(id).boot } else { origin };
+                self.set_timer(id, timer, nanos(after), owner);
             }
             Effect::CancelTimer(timer) => {
-                self.machines[id.index()].timers.retain(|armed| armed.timer != timer);
+                self.machine(id).timers.retain(|armed| armed.timer != timer);
             }
             Effect::Reply(request, answer) => self.reply(id, request, answer),
             Effect::Invoke(step, op) => self.invoke_step(id, step, op, origin),
@@ -84,23 +101,37 @@ impl<N: Node> World<N> {
         }
         self.strike_all(due, Edge::During);
         self.strike_all(due, Edge::After);
-        self.flow(id)
+        self.machine(id).flow()
     }
 
+    #[inline]
     fn send_peer(&mut self, from: NodeId, to: NodeId, origin: OriginId, msg: N::Msg) {
         if to.index() < self.machines.len() {
             self.send(from, to, origin, Wire::Peer(msg));
         } else {
-            self.end = End::Misuse(from);
+            self.misuse(from);
         }
     }
 
-    fn set_timer(&mut self, id: NodeId, timer: N::Timer, at: u64, origin: OriginId) {
-        let key = self.new_timer(id, at);
-        let timers = &mut self.machines[id.index()].timers;
-        match timers.iter_mut().find(|armed| armed.timer == timer) {
+    /// A node did what no shell could do for it.
+    #[cold]
+    pub(crate) fn misuse(&mut self, id: NodeId) {
+        self.end = End::Misuse(id);
+    }
+
+    /// Arms a timer for so many nanoseconds of the node's own clock; an equal one is void.
+    fn set_timer(&mut self, id: NodeId, timer: N::Timer, after: u64, origin: OriginId) {
+        self.uses.clock = true;
+        self.clock_used(id, MONOTONIC);
+        self.timers += 1;
+        let key = self.timers;
+        let machine = &mut self.machines[id.index()];
+        let clock = &machine.clock;
+        let at = clock.global(clock.local(self.now).saturating_add(after)).max(self.now);
+        self.queue.push(at, Event::Timer { node: id, key });
+        match machine.timers.iter_mut().find(|armed| armed.timer == timer) {
             Some(armed) => (armed.key, armed.origin) = (key, origin),
-            None => timers.push(ArmedTimer { key, timer, origin }),
+            None => machine.timers.push(ArmedTimer { key, timer, origin }),
         }
     }
 
@@ -112,72 +143,61 @@ impl<N: Node> World<N> {
         if machine.node.is_none() {
             return Flow::Dead;
         }
-        if machine.disk.full {
-            return self.disk_fails(id, SyncFailure::Lost);
+        if let Some(fault) = machine.disk.full {
+            return self.disk_is_full(id, fault);
         }
-        if let Some((leaves, fault)) = machine.disk.failing.take() {
-            self.plan.effective(fault as usize);
-            return self.disk_fails(id, leaves);
+        if let Some(failing) = machine.disk.failing.take() {
+            return self.disk_fails(id, failing);
         }
-        let cost = self.sync + machine.disk.slow;
         if machine.disk.slow > 0 {
-            self.plan.slow_sync();
+            self.plan.count(Faults::of(&[FaultKind::SlowSync]));
         }
-        let later = due.iter().filter(|(edge, _)| *edge == Edge::After).map(|(_, fault)| *fault);
+        let cost = self.sync.saturating_add(machine.disk.slow);
         if cost == 0 {
             machine.disk.sync();
             self.changed = Some(id);
             self.strike_all(due, Edge::After);
-            return self.flow(id);
+            return self.machine(id).flow();
         }
+        let later = due.iter().filter(|(edge, _)| *edge == Edge::After).map(|(_, fault)| *fault);
         machine.after_sync.extend(later);
         machine.syncing = true;
         machine.syncs += 1;
         let token = machine.syncs;
-        self.queue.push(self.now + cost, Event::Synced { node: id, token });
+        self.queue.push(self.now.saturating_add(cost), Event::Synced { node: id, token });
         Flow::Blocked
     }
 
     /// A sync is done: what waited behind it goes on.
     pub(crate) fn synced(&mut self, id: NodeId, token: u32) {
-        let machine = &mut self.machines[id.index()];
+        let machine = self.machine(id);
         if !machine.syncing || machine.syncs != token {
             return;
         }
         machine.syncing = false;
         machine.disk.sync();
+        let (origin, after) = (machine.boot, std::mem::take(&mut machine.after_sync));
         self.changed = Some(id);
-        for fault in std::mem::take(&mut self.machines[id.index()].after_sync) {
+        self.note(Happening::Synced, id, origin, &0u8, |_| {});
+        for fault in after {
             self.strike(fault);
         }
-        let origin = self.machines[id.index()].boot;
-        self.note(Happening::Synced, id, origin, &0u8, |_| {});
         self.proceed(id);
     }
 
-    /// There is no error to handle: a node whose disk fails ends.
-    fn disk_fails(&mut self, id: NodeId, leaves: SyncFailure) -> Flow {
-        let machine = &mut self.machines[id.index()];
-        let down = machine.disk.down_after_failure;
-        if machine.disk.full {
-            self.plan.full_disk();
-        }
-        machine.disk.fail(leaves);
-        self.stop(id, None);
-        self.boot_later(id, down);
-        Flow::Dead
+    fn disk_is_full(&mut self, id: NodeId, fault: usize) -> Flow {
+        let leaves = SyncFailure::Lost;
+        self.disk_fails(id, Failing { leaves, fault, down: DOWN_WHEN_FULL })
     }
 
-    /// Whether a node's effects go on.
-    pub(crate) fn flow(&self, id: NodeId) -> Flow {
-        let machine = &self.machines[id.index()];
-        if machine.node.is_none() && self.running != Some(id) {
-            Flow::Dead
-        } else if machine.syncing || machine.paused.is_some() {
-            Flow::Blocked
-        } else {
-            Flow::On
-        }
+    /// There is no error to handle: a node whose disk fails ends.
+    fn disk_fails(&mut self, id: NodeId, failing: Failing) -> Flow {
+        let Failing { leaves, fault, down } = failing;
+        self.plan.effective(fault);
+        self.machine(id).disk.fail(leaves);
+        self.stop(id, fault);
+        self.boot_later(id, down);
+        Flow::Dead
     }
 
     fn strike_all(&mut self, due: &[(Edge, usize)], side: Edge) {
@@ -186,19 +206,6 @@ impl<N: Node> World<N> {
                 self.strike(*fault);
             }
         }
-    }
-
-    fn reply(&mut self, id: NodeId, request: RequestId, answer: Answer<N::Ret>) {
-        self.trace.hash(self.now, Happening::Reply, id, &(request, &answer));
-        let call = self.clients.find(request);
-        let Some(call) = call.filter(|c| self.clients.calls[*c as usize].asked & 1 << id.0 != 0)
-        else {
-            self.end = End::Misuse(id);
-            return;
-        };
-        let reply = self.clients.calls[call as usize].attempts.reply();
-        let origin = OriginId(self.first_call + call);
-        self.send(id, request.client, origin, Wire::Answer(request, answer, reply));
     }
 
     fn invoke_step(&mut self, id: NodeId, step: StepId, op: N::Op, origin: OriginId) {
@@ -226,24 +233,8 @@ impl<N: Node> World<N> {
         if what != What::Info {
             machine.processes.push(process);
         }
-        let happening = match &what {
-            What::Ok(_) | What::Invoke(_) => Happening::Ok,
-            What::Fail(_) => Happening::Fail,
-            What::Info => Happening::Info,
-        };
-        self.note(happening, id, at, &step, |event| event.text = describe(&what));
+        self.note_end(id, at, step, &what);
         self.tell_history(operation, Actor::Role(id.0), process, step.nth, what);
-    }
-
-    pub(crate) fn tell_history(
-        &mut self,
-        op: u32,
-        actor: Actor,
-        process: u32,
-        call: u32,
-        what: What<N::Op, N::Ret>,
-    ) {
-        self.history.events.push(history::Event { at: self.now, op, actor, process, call, what });
     }
 
     fn mark(&mut self, label: &'static str) {
@@ -284,120 +275,5 @@ impl<N: Node> World<N> {
             event.peer = peer;
             event.source = Some(place);
         });
-    }
-
-    /// Begins a client's next call.
-    pub(crate) fn begin(&mut self, client: u16) {
-        let state = &mut self.clients.clients[usize::from(client)];
-        if state.busy.is_some() {
-            return;
-        }
-        let Some(index) = state.waiting.pop() else { return };
-        state.busy = Some(index);
-        let process = state.process;
-        let operation = self.operations;
-        self.operations += 1;
-        let call = &mut self.clients.calls[index as usize];
-        call.status = Status::Open(operation);
-        let (id, op) = (call.id, call.op.clone());
-        let origin = OriginId(self.first_call + index);
-        let machine = self.clients.machine(index);
-        self.note(Happening::Invoke, machine, origin, &(id, &op), |event| {
-            event.text = format!("{op:?}");
-        });
-        self.tell_history(operation, Actor::Client(client), process, id, What::Invoke(op));
-        self.attempt(index);
-        let patience = nanos(self.clients.config.give_up);
-        self.queue.push(self.now + patience, Event::GiveUp { call: index });
-        self.trouble_call(index, id);
-    }
-
-    /// Sends the request of a call, for the first time or again.
-    fn attempt(&mut self, index: u32) {
-        let request = self.clients.request(index);
-        let call = &self.clients.calls[index as usize];
-        let (to, op) = (call.to, call.op.clone());
-        let origin = OriginId(self.first_call + index);
-        self.send(request.client, to, origin, Wire::Request(request, op));
-    }
-
-    /// A retry or a duplicate of a call that is still open.
-    pub(crate) fn resend(&mut self, call: u32) {
-        if let Status::Open(_) = self.clients.calls[call as usize].status {
-            self.attempt(call);
-        }
-    }
-
-    /// An answer reaches its client.
-    pub(crate) fn answered(
-        &mut self,
-        from: NodeId,
-        request: RequestId,
-        answer: Answer<N::Ret>,
-        reply: u32,
-    ) {
-        let Some(index) = self.clients.find(request) else { return };
-        let call = &mut self.clients.calls[index as usize];
-        if !call.attempts.arrive(reply) || !matches!(call.status, Status::Open(_)) {
-            return;
-        }
-        let certain = call.attempts.all_answered() || self.clients.config.deduplicated;
-        match answer {
-            Answer::Ok(ret) => self.complete(index, What::Ok(ret)),
-            Answer::Fail(reason) if certain => self.complete(index, What::Fail(reason)),
-            Answer::Fail(_) => self.complete(index, What::Info),
-            Answer::Retry(hint) => {
-                let nodes = self.machines.len() as u16;
-                let next = hint.unwrap_or(NodeId((from.0 + 1) % nodes));
-                call.to = if next.0 < nodes { next } else { NodeId(0) };
-                call.forwarded += 1;
-                // Slower each time, so that a cluster without a leader is not stormed.
-                let pause = 1_000_000 << call.forwarded.min(8);
-                self.queue.push(self.now + pause, Event::Resend { call: index });
-            }
-        }
-    }
-
-    /// A call without an answer: its outcome stays unknown.
-    pub(crate) fn give_up(&mut self, call: u32) {
-        self.complete(call, What::Info);
-    }
-
-    /// Records the end of a call, and lets its client go on.
-    pub(crate) fn complete(&mut self, index: u32, what: What<N::Op, N::Ret>) {
-        let call = &mut self.clients.calls[index as usize];
-        let Status::Open(operation) = call.status else { return };
-        call.status = Status::Done;
-        let (id, client) = (call.id, call.client);
-        let machine = self.clients.machine(index);
-        let origin = OriginId(self.first_call + index);
-        let happening = match &what {
-            What::Ok(_) | What::Invoke(_) => Happening::Ok,
-            What::Fail(_) => Happening::Fail,
-            What::Info => Happening::Info,
-        };
-        self.note(happening, machine, origin, &id, |event| event.text = describe(&what));
-        let state = &mut self.clients.clients[usize::from(client)];
-        let process = state.process;
-        if what == What::Info {
-            state.process = self.next_process;
-            self.next_process += 1;
-        }
-        state.busy = None;
-        let next = state.waiting.last().copied();
-        self.tell_history(operation, Actor::Client(client), process, id, what);
-        if let Some(next) = next {
-            let at = self.clients.calls[next as usize].at.max(self.now);
-            self.queue.push(at, Event::Begin { client });
-        }
-    }
-}
-
-fn describe<Op: std::fmt::Debug, Ret: std::fmt::Debug>(what: &What<Op, Ret>) -> String {
-    match what {
-        What::Invoke(op) => format!("{op:?}"),
-        What::Ok(ret) => format!("{ret:?}"),
-        What::Fail(reason) => Reason::to_string(reason),
-        What::Info => "outcome unknown".to_owned(),
     }
 }

@@ -3,45 +3,17 @@
 
 use crate::case::CaseOf;
 use crate::clients::Clients;
-use crate::clock::Clock;
-use crate::disk::Disk;
-use crate::fault::{Address, Origin};
-use crate::network::{Drawn, Fate, Network};
+use crate::fault::Origin;
+use crate::machine::Machine;
+use crate::network::{Drawn, Network};
 use crate::origin::{OriginId, Origins};
 use crate::plan::Plan;
+use crate::post::Envelope;
 use crate::queue::Queue;
-use crate::trace::{Digest, Happening, Trace, TraceEvent};
-use derive_where::derive_where;
+use crate::trace::{Happening, Trace, TraceEvent};
 use history::History;
-use node::{
-    Answer, Context, Cx, Dice, Effect, Incarnation, Mutation, Node, NodeId, RequestId, mix,
-};
-use std::collections::VecDeque;
+use node::{Cx, Mutation, Node, NodeId};
 use std::hash::Hash;
-use std::panic::Location;
-
-/// What travels.
-#[derive_where(Clone)]
-pub(crate) enum Wire<N: Node> {
-    Peer(N::Msg),
-    Request(RequestId, N::Op),
-    /// The answer, and its number among all answers to the request.
-    Answer(RequestId, Answer<N::Ret>, u32),
-}
-
-/// A message under way.
-#[derive_where(Clone)]
-pub(crate) struct Envelope<N: Node> {
-    pub(crate) from: NodeId,
-    pub(crate) to: NodeId,
-    pub(crate) origin: OriginId,
-    pub(crate) nth: u32,
-    pub(crate) epoch: u32,
-    pub(crate) lost: bool,
-    pub(crate) corrupt: bool,
-    pub(crate) copy: bool,
-    pub(crate) wire: Wire<N>,
-}
 
 /// What is still to happen.
 pub(crate) enum Event<N: Node> {
@@ -60,7 +32,6 @@ pub(crate) enum Event<N: Node> {
     },
     Resume {
         node: NodeId,
-        token: u32,
     },
     Fault(usize),
     Lift(usize),
@@ -90,51 +61,6 @@ pub(crate) enum Event<N: Node> {
     Heal,
 }
 
-/// What a node is told.
-pub(crate) enum Input<N: Node> {
-    Request(RequestId, N::Op),
-    Message(NodeId, N::Msg),
-    Timer(u64),
-}
-
-pub(crate) struct ArmedTimer<T> {
-    pub(crate) key: u64,
-    pub(crate) timer: T,
-    pub(crate) origin: OriginId,
-}
-
-pub(crate) type Queued<N> = (Effect<N>, &'static Location<'static>, OriginId);
-
-/// One machine of the cluster.
-pub(crate) struct Machine<N: Node> {
-    pub(crate) node: Option<N>,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) disk: Disk<N::Record>,
-    pub(crate) clock: Clock,
-    pub(crate) timers: Vec<ArmedTimer<N::Timer>>,
-    /// Effects behind a slow sync or a pause, and what arrived meanwhile.
-    pub(crate) effects: VecDeque<Queued<N>>,
-    pub(crate) inputs: VecDeque<(Input<N>, OriginId)>,
-    /// Grows with every crash and boot: a start that was scheduled earlier is void.
-    pub(crate) token: u32,
-    pub(crate) syncing: bool,
-    /// Grows with every sync, and `pauses` with every pause: the end of an earlier one is void.
-    pub(crate) syncs: u32,
-    pub(crate) pauses: u32,
-    pub(crate) after_sync: Vec<usize>,
-    pub(crate) paused: Option<usize>,
-    pub(crate) retired: bool,
-    /// The cause of the next boot, and then of what belongs to it.
-    pub(crate) boot: OriginId,
-    /// Handled anything but its start in this life: a crash would cost something.
-    pub(crate) busy: bool,
-    pub(crate) downed_by: Option<usize>,
-    pub(crate) steps: u32,
-    /// Open steps of a role: step, operation, process.
-    pub(crate) open: Vec<(node::StepId, u32, u32)>,
-    pub(crate) processes: Vec<u32>,
-}
-
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -146,7 +72,8 @@ pub enum End {
     Time,
     /// More steps than any honest run takes: a livelock.
     Steps,
-    /// A node answered a request that it was never asked, which no shell could deliver.
+    /// A node answered a request that it was never asked, or sent to what is no node: no shell
+    /// could deliver that.
     Misuse(NodeId),
 }
 
@@ -191,26 +118,16 @@ pub struct World<N: Node> {
     pub(crate) uses: Uses,
     pub(crate) changed: Option<NodeId>,
     pub(crate) running: Option<NodeId>,
-    next_timer: u64,
-    cx: Cx<N>,
-}
-
-/// What becomes of a node's remaining effects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Flow {
-    /// They go on.
-    On,
-    /// They wait, with what arrives meanwhile.
-    Blocked,
-    /// The process has ended, and they with it.
-    Dead,
+    /// Messages sent, and timers set.
+    pub(crate) sent: u32,
+    pub(crate) timers: u64,
+    pub(crate) cx: Cx<N>,
 }
 
 /// Steps after which a run counts as a livelock.
 const STEP_LIMIT: u64 = 2_000_000;
 
-const NODE_DICE: u64 = 0x6e6f_6465_6469_6365;
-
+/// Nanoseconds, bounded so that a few of them can be added.
 pub(crate) fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }
@@ -224,7 +141,7 @@ impl<N: Node> World<N> {
         let servers = case.nodes.len();
         let machines = servers + usize::from(case.clients.count);
         let expected = servers + case.calls.len() + case.faults.len() + 1;
-        let mut origins = Origins::new(machines, expected);
+        let mut origins = Origins::new(servers, expected);
         for node in 0..servers {
             origins.add(Origin::Boot(node as u16));
         }
@@ -263,7 +180,8 @@ impl<N: Node> World<N> {
             uses: Uses::default(),
             changed: None,
             running: None,
-            next_timer: 0,
+            sent: 0,
+            timers: 0,
             cx: Cx::default(),
         };
         world.schedule(nanos(case.heal_at));
@@ -274,6 +192,17 @@ impl<N: Node> World<N> {
     pub fn record(&mut self) {
         self.trace.events = Some(Vec::new());
         self.drawn = Some(Vec::new());
+    }
+
+    /// Other dice from now on: another future of the same past.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.network.reseed(seed);
+    }
+
+    /// Ends the run after so many steps, as a livelock; 2,000,000 unless set.
+    pub fn limit_steps(&mut self, limit: u64) {
+        self.step_limit = limit;
     }
 
     fn schedule(&mut self, heal_at: u64) {
@@ -302,10 +231,10 @@ impl<N: Node> World<N> {
         self.steps += 1;
         match event {
             Event::Deliver(envelope) => self.deliver(envelope),
-            Event::Timer { node, key } => self.tell(node, Input::Timer(key), self.heal_origin),
+            Event::Timer { node, key } => self.ring(node, key),
             Event::Synced { node, token } => self.synced(node, token),
             Event::Boot { node, token } => self.boot(node, token),
-            Event::Resume { node, token } => self.resume(node, token),
+            Event::Resume { node } => self.resume(node),
             Event::Fault(fault) => self.strike(fault),
             Event::Lift(fault) => self.lift(fault),
             Event::CrashAgain { fault, left } => self.crash_again(fault, left),
@@ -338,280 +267,6 @@ impl<N: Node> World<N> {
             return None;
         }
         Some((at, event))
-    }
-
-    /// Sends a message on its way, as its address decides.
-    pub(crate) fn send(&mut self, from: NodeId, to: NodeId, origin: OriginId, wire: Wire<N>) {
-        let nth = self.origins.next(origin, from, to);
-        let cause = self.origins.get(origin);
-        let mut fate = Fate::default();
-        if from != to {
-            fate = self.network.fate(from, to, cause.code(), nth);
-            if self.plan.has_fates() && !self.healed {
-                self.plan.place_fates(Address { from, to, origin: cause, nth }, &mut fate);
-            }
-            if let Some(drawn) = &mut self.drawn {
-                let address = Address { from, to, origin: cause, nth };
-                drawn.extend(fate.as_placed().map(|kind| Drawn { address, kind }));
-            }
-        }
-        self.dispatch(
-            fate,
-            Envelope {
-                from,
-                to,
-                origin,
-                nth,
-                epoch: 0,
-                lost: fate.lost,
-                corrupt: fate.corrupt,
-                copy: false,
-                wire,
-            },
-        );
-    }
-
-    fn dispatch(&mut self, fate: Fate, mut envelope: Envelope<N>) {
-        let (from, to) = (envelope.from, envelope.to);
-        let mut at = self.now + fate.delay;
-        if let Some((by, fault)) = self.network.slowness(from, to) {
-            at += by;
-            self.plan.effective(fault);
-        }
-        if let Some(late) = fate.late {
-            at += self.plan.late(late);
-        }
-        self.plan.overtaken(from, to, at, fate.late);
-        if let Wire::Request(request, _) = &envelope.wire
-            && let Some(call) = self.clients.find(*request)
-        {
-            let attempts = &mut self.clients.calls[call as usize].attempts;
-            attempts.copy();
-            if fate.copy.is_some() && !self.network.is_stream() {
-                attempts.copy();
-            }
-        }
-        if self.network.is_stream() {
-            (at, envelope.epoch) = self.network.enqueue(from, to, at, envelope.lost);
-        } else if let Some((takes, lost)) = fate.copy {
-            let copy = Envelope { copy: true, corrupt: false, lost, ..envelope.clone() };
-            self.queue.push(self.now + takes, Event::Deliver(copy));
-        }
-        self.queue.push(at, Event::Deliver(envelope));
-    }
-
-    /// A message arrives, or does not: cuts, loss and the life that receives it are decided now.
-    fn deliver(&mut self, mut envelope: Envelope<N>) {
-        let (from, to) = (envelope.from, envelope.to);
-        if let Some(why) = self.lost_on_the_way(&mut envelope) {
-            return self.drop_message(&envelope, why);
-        }
-        self.deliveries += 1;
-        if envelope.copy {
-            self.plan.duplicated();
-        }
-        let Envelope { origin, wire, nth, .. } = envelope;
-        match wire {
-            Wire::Peer(msg) => {
-                self.note(Happening::Receive, to, origin, &(from, &msg), |event| {
-                    event.peer = Some(from);
-                    event.nth = nth;
-                    event.text = format!("{msg:?}");
-                });
-                self.tell(to, Input::Message(from, msg), origin);
-            }
-            Wire::Request(request, op) => {
-                self.note(Happening::Request, to, origin, &(from, request, &op), |event| {
-                    event.peer = Some(from);
-                    event.nth = nth;
-                    event.text = format!("{op:?}");
-                });
-                if let Some(call) = self.clients.find(request) {
-                    self.clients.calls[call as usize].asked |= 1 << to.0;
-                }
-                self.tell(to, Input::Request(request, op), origin);
-            }
-            Wire::Answer(request, answer, reply) => self.answered(from, request, answer, reply),
-        }
-    }
-
-    /// Why a message is not handled, if it is not.
-    fn lost_on_the_way(&mut self, envelope: &mut Envelope<N>) -> Option<&'static str> {
-        let (from, to) = (envelope.from, envelope.to);
-        if let Some(fault) = self.network.cut_by(from, to) {
-            self.plan.effective(fault);
-            return Some("cut");
-        }
-        if envelope.lost && !self.healed {
-            self.plan.lost();
-            return Some("lost");
-        }
-        if self.network.is_stream() && !self.network.connected(from, to, envelope.epoch) {
-            return Some("connection broken");
-        }
-        if envelope.corrupt && !self.healed && self.is_refused(envelope) {
-            self.plan.corrupted();
-            return Some("corrupt");
-        }
-        let machine = self.machines.get(to.index())?;
-        if machine.node.is_none() {
-            if let Some(fault) = machine.downed_by {
-                self.plan.effective(fault);
-            }
-            return Some("node down");
-        }
-        None
-    }
-
-    /// Encodes a message, flips one of its bits and lets the codec judge it. What the codec lets
-    /// through is what arrives.
-    fn is_refused(&self, envelope: &mut Envelope<N>) -> bool {
-        let key = mix(self.seed, u64::from(envelope.nth) << 32 | u64::from(envelope.from.0));
-        let mut dice = Dice::new(key);
-        match &mut envelope.wire {
-            Wire::Peer(msg) => corrupt(msg, &mut dice),
-            Wire::Request(_, op) => corrupt(op, &mut dice),
-            Wire::Answer(_, answer, _) => corrupt(answer, &mut dice),
-        }
-    }
-
-    fn drop_message(&mut self, envelope: &Envelope<N>, why: &'static str) {
-        let Envelope { from, to, origin, nth, .. } = *envelope;
-        self.note(Happening::Drop, to, origin, &(from, why), |event| {
-            event.peer = Some(from);
-            event.nth = nth;
-            event.text = match &envelope.wire {
-                Wire::Peer(msg) => format!("{why}: {msg:?}"),
-                Wire::Request(_, op) => format!("{why}: {op:?}"),
-                Wire::Answer(_, answer, _) => format!("{why}: {answer:?}"),
-            };
-        });
-    }
-
-    /// Tells a node something, or lets it wait behind a slow sync or a pause.
-    fn tell(&mut self, id: NodeId, input: Input<N>, origin: OriginId) {
-        let machine = &mut self.machines[id.index()];
-        if machine.node.is_none() {
-            return;
-        }
-        if machine.syncing || machine.paused.is_some() {
-            if let Some(fault) = machine.paused {
-                self.plan.effective(fault);
-            }
-            machine.inputs.push_back((input, origin));
-            return;
-        }
-        self.handle(id, input, origin);
-    }
-
-    /// Runs one handler, and then its effects.
-    fn handle(&mut self, id: NodeId, input: Input<N>, mut origin: OriginId) {
-        let machine = &mut self.machines[id.index()];
-        let told = match input {
-            Input::Timer(key) => {
-                let Some(at) = machine.timers.iter().position(|t| t.key == key) else { return };
-                let armed = machine.timers.swap_remove(at);
-                origin = armed.origin;
-                self.note(Happening::Timer, id, origin, &armed.timer, |event| {
-                    event.text = format!("{:?}", armed.timer);
-                });
-                Told::<N>::Timer(armed.timer)
-            }
-            Input::Message(from, msg) => Told::Message(from, msg),
-            Input::Request(request, op) => Told::Request(request, op),
-        };
-        let machine = &mut self.machines[id.index()];
-        machine.busy = true;
-        self.running = Some(id);
-        let cx = &mut self.cx;
-        cx.context = machine.context(id, self.now, self.seed, self.origins.get(origin).code());
-        let Some(node) = machine.node.as_mut() else { return };
-        match (&self.mutation, told) {
-            (None, Told::Message(from, msg)) => node.on_message(from, msg, cx),
-            (None, Told::Timer(timer)) => node.on_timer(timer, cx),
-            (None, Told::Request(request, op)) => node.on_request(request, op, cx),
-            (Some(bug), Told::Message(from, msg)) => bug.on_message(node, from, msg, cx),
-            (Some(bug), Told::Timer(timer)) => bug.on_timer(node, timer, cx),
-            (Some(bug), Told::Request(request, op)) => bug.on_request(node, request, op, cx),
-        }
-        self.settle(id, origin);
-    }
-
-    /// After a handler: takes over what it asked for.
-    fn settle(&mut self, id: NodeId, origin: OriginId) {
-        let machine = &mut self.machines[id.index()];
-        machine.steps = self.cx.context.next_step;
-        self.uses.wall |= self.cx.context.read_wall;
-        self.uses.clock |= self.cx.context.read_now;
-        self.running = None;
-        let mut effects = std::mem::take(self.cx.buffer());
-        let mut rest = effects.drain(..);
-        while let Some((effect, place)) = rest.next() {
-            match self.apply(id, effect, place, origin) {
-                Flow::On => {}
-                Flow::Blocked => {
-                    let waiting = rest.by_ref().map(|(effect, place)| (effect, place, origin));
-                    self.machines[id.index()].effects.extend(waiting);
-                    break;
-                }
-                Flow::Dead => break,
-            }
-        }
-        drop(rest);
-        *self.cx.buffer() = effects;
-    }
-
-    /// A node can go on: first with the effects that waited, then with what arrived meanwhile.
-    pub(crate) fn proceed(&mut self, id: NodeId) {
-        loop {
-            let machine = &mut self.machines[id.index()];
-            if machine.node.is_none() || machine.syncing || machine.paused.is_some() {
-                return;
-            }
-            if let Some((effect, place, origin)) = machine.effects.pop_front() {
-                self.apply(id, effect, place, origin);
-            } else if let Some((input, origin)) = machine.inputs.pop_front() {
-                self.handle(id, input, origin);
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn boot(&mut self, id: NodeId, token: u32) {
-        let machine = &mut self.machines[id.index()];
-        if machine.token != token || machine.node.is_some() || machine.retired {
-            return;
-        }
-        // The incarnation is forced at boot, which a full disk does not allow.
-        if machine.disk.full {
-            return;
-        }
-        if let Some((permanent, fault)) = machine.disk.rot.take() {
-            return self.meet_rot(id, permanent, fault as usize);
-        }
-        machine.disk.sync();
-        machine.incarnation += 1;
-        machine.busy = false;
-        machine.downed_by = None;
-        machine.token += 1;
-        let origin = machine.boot;
-        let mut node = N::new(id, &self.configs[id.index()]);
-        let context = machine.context(id, self.now, self.seed, self.origins.get(origin).code());
-        self.cx.context = Context { next_step: 0, ..context };
-        self.running = Some(id);
-        let log = machine.disk.written();
-        match &self.mutation {
-            None => node.on_start(log, &mut self.cx),
-            Some(bug) => bug.on_start(&mut node, log, &mut self.cx),
-        }
-        machine.node = Some(node);
-        let incarnation = machine.incarnation;
-        self.changed = Some(id);
-        self.note(Happening::Boot, id, origin, &incarnation, |event| {
-            event.text = format!("incarnation {incarnation}");
-        });
-        self.settle(id, origin);
     }
 
     /// Adds an event to the digest and, when recording, to the trace.
@@ -652,78 +307,5 @@ impl<N: Node> World<N> {
         };
         describe(&mut event);
         self.trace.events.get_or_insert_default().push(event);
-    }
-
-    pub(crate) fn new_timer(&mut self, id: NodeId, at: u64) -> u64 {
-        self.next_timer += 1;
-        self.queue.push(at, Event::Timer { node: id, key: self.next_timer });
-        self.next_timer
-    }
-
-    /// The digest of everything so far.
-    pub fn digest(&self) -> u64 {
-        Digest::value(&self.trace.digest)
-    }
-}
-
-enum Told<N: Node> {
-    Request(RequestId, N::Op),
-    Message(NodeId, N::Msg),
-    Timer(N::Timer),
-}
-
-fn corrupt<T: node::Data>(value: &mut T, dice: &mut Dice) -> bool {
-    let mut bytes = codec::encode(value);
-    let bit = dice.below(bytes.len() as u64 * 8);
-    bytes[bit as usize / 8] ^= 1 << (bit % 8);
-    match codec::decode(&bytes) {
-        Ok(other) => {
-            *value = other;
-            false
-        }
-        Err(_) => true,
-    }
-}
-
-impl<N: Node> Machine<N> {
-    fn new(boot: OriginId) -> Self {
-        Self {
-            node: None,
-            incarnation: 0,
-            disk: Disk::new(),
-            clock: Clock::default(),
-            timers: Vec::new(),
-            effects: VecDeque::new(),
-            inputs: VecDeque::new(),
-            token: 0,
-            syncing: false,
-            syncs: 0,
-            pauses: 0,
-            after_sync: Vec::new(),
-            paused: None,
-            retired: false,
-            boot,
-            busy: false,
-            downed_by: None,
-            steps: 0,
-            open: Vec::new(),
-            processes: Vec::new(),
-        }
-    }
-
-    /// A handler's dice are keyed by the node, what caused the call and how many it has handled
-    /// in this life, so other causes' draws stay as they are as far as that is possible.
-    fn context(&self, me: NodeId, now: u64, seed: u64, origin: u64) -> Context {
-        let life = u64::from(me.0) << 32 | u64::from(self.incarnation);
-        Context {
-            me,
-            incarnation: self.incarnation,
-            now_nanos: self.clock.local(now),
-            wall_nanos: self.clock.wall(now),
-            dice: Dice::new(mix(seed ^ NODE_DICE ^ origin.rotate_left(17), life ^ now << 20)),
-            next_step: self.steps,
-            read_now: false,
-            read_wall: false,
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The simulated cluster: one thread, one heap of events, no async, no compiler flag.
 //!
-//! - `engine`: the [`World`] and its `step`; `effects`: what each effect does
+//! - `engine`: the [`World`] and its `step`; `observe`: what may be seen of it
+//! - an event's way: `post` brings a message, `machine` runs the handler, `effects` does what it asks
 //! - what is faked: `network`, `disk`, `clock`, `clients`
 //! - what goes wrong: [`fault`] (as data), `plan` (while it runs), `adversary` (what each one does)
 //! - `origin`: message addresses, which make every draw independent of what it did not cause
@@ -15,9 +16,12 @@ mod disk;
 mod effects;
 mod engine;
 pub mod fault;
+mod machine;
 mod network;
+mod observe;
 mod origin;
 mod plan;
+mod post;
 mod queue;
 mod trace;
 

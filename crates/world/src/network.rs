@@ -1,6 +1,7 @@
 //! The links: how long a message takes, what fate strikes it, and which links carry nothing.
 
 use crate::case::{Network as Config, Profile};
+use crate::engine::nanos;
 use crate::fault::{Address, Direction, Kind};
 use node::{Dice, NodeId, mix};
 use std::time::Duration;
@@ -13,8 +14,8 @@ pub(crate) struct Fate {
     pub(crate) late: Option<Late>,
     pub(crate) lost: bool,
     pub(crate) corrupt: bool,
-    /// A copy that takes so long, and is lost in its turn if the flag says so.
-    pub(crate) copy: Option<(u64, bool)>,
+    /// A copy that takes so long.
+    pub(crate) copy: Option<u64>,
 }
 
 /// Why a message takes longer than drawn, and by how much.
@@ -43,6 +44,14 @@ struct Stream {
     epoch: u32,
     /// Nothing overtakes what arrives then.
     last: u64,
+    /// The fault that broke the connection before this one.
+    broken_by: Option<usize>,
+}
+
+impl Stream {
+    fn break_off(&mut self, by: Option<usize>) {
+        *self = Self { epoch: self.epoch + 1, last: 0, broken_by: by };
+    }
 }
 
 pub(crate) struct Network {
@@ -67,10 +76,6 @@ const STREAM_FATES: u64 = 0x6e65_7477_6f72_6b21;
 
 fn bound(per_mille: u16) -> u64 {
     u64::from(per_mille.min(1000)) * 65_536 / 1000
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }
 
 impl Network {
@@ -118,6 +123,7 @@ impl Network {
         fate
     }
 
+    #[inline]
     fn way(&self, roll: u64) -> u64 {
         self.fastest + ((u128::from(roll) * u128::from(self.span)) >> 64) as u64
     }
@@ -137,53 +143,65 @@ impl Network {
         if hit(48, self.duplicate) {
             let spread = if dice.below(2) == 0 { self.tail } else { self.span * 2 };
             let takes = self.fastest + dice.below(spread);
-            fate.copy = Some((takes, dice.bits() & 0xffff < self.loss));
+            // A copy that is lost in its turn is none.
+            fate.copy = (dice.bits() & 0xffff >= self.loss).then_some(takes);
         }
         fate.corrupt = dice.bits() & 0xffff < self.corrupt;
     }
 
+    #[inline]
     pub(crate) fn is_stream(&self) -> bool {
         !self.streams.is_empty()
     }
 
-    /// When a message on a stream arrives, and on which connection: behind all before it. A loss
-    /// breaks the connection, and what follows goes on a new one.
-    pub(crate) fn enqueue(&mut self, from: NodeId, to: NodeId, at: u64, lost: bool) -> (u64, u32) {
-        let stream = &mut self.streams[from.index() * self.machines + to.index()];
-        stream.last = stream.last.max(at);
-        let ticket = (stream.last, stream.epoch);
-        if lost {
-            stream.epoch += 1;
-        }
-        ticket
+    #[inline]
+    fn stream(&mut self, from: NodeId, to: NodeId) -> Option<&mut Stream> {
+        self.streams.get_mut(from.index() * self.machines + to.index()).filter(|_| from != to)
     }
 
-    /// Whether a connection still stands. Always true of datagrams.
-    pub(crate) fn connected(&self, from: NodeId, to: NodeId, epoch: u32) -> bool {
-        self.streams.get(from.index() * self.machines + to.index()).is_none_or(|s| s.epoch == epoch)
+    /// When a message on a stream arrives, and on which connection: behind all before it.
+    pub(crate) fn enqueue(&mut self, from: NodeId, to: NodeId, at: u64) -> (u64, u32) {
+        let Some(stream) = self.stream(from, to) else { return (at, 0) };
+        stream.last = stream.last.max(at);
+        (stream.last, stream.epoch)
+    }
+
+    /// Whether a message's connection was broken, and by which fault. Never true of datagrams.
+    #[inline]
+    pub(crate) fn broken(&mut self, from: NodeId, to: NodeId, epoch: u32) -> Option<Option<usize>> {
+        let stream = self.stream(from, to).filter(|stream| stream.epoch != epoch)?;
+        Some(stream.broken_by)
+    }
+
+    /// A message is lost: its connection breaks, with all that is behind it, and what is sent from
+    /// now on goes on a new one.
+    pub(crate) fn break_off(&mut self, from: NodeId, to: NodeId, epoch: u32) {
+        if let Some(stream) = self.stream(from, to).filter(|stream| stream.epoch == epoch) {
+            stream.break_off(None);
+        }
     }
 
     /// Both ways of every connection of a node break: its process has ended.
-    pub(crate) fn disconnect(&mut self, node: NodeId) {
-        if self.streams.is_empty() {
-            return;
-        }
-        for other in 0..self.machines {
-            self.streams[node.index() * self.machines + other].epoch += 1;
-            self.streams[other * self.machines + node.index()].epoch += 1;
-        }
-    }
-
-    pub(crate) fn cut(&mut self, fault: usize, nodes: Vec<NodeId>, direction: Direction) {
-        self.cuts.push(Cut { fault, nodes, direction });
-        for from in 0..self.machines {
-            for to in 0..self.machines {
-                let (f, t) = (NodeId(from as u16), NodeId(to as u16));
-                if self.is_stream() && self.cuts.last().is_some_and(|cut| cut.silences(f, t)) {
-                    self.streams[from * self.machines + to].epoch += 1;
+    pub(crate) fn disconnect(&mut self, node: NodeId, by: Option<usize>) {
+        for other in (0..self.machines as u16).map(NodeId) {
+            for (from, to) in [(node, other), (other, node)] {
+                if let Some(stream) = self.stream(from, to) {
+                    stream.break_off(by);
                 }
             }
         }
+    }
+
+    /// Silences links, and breaks their connections.
+    pub(crate) fn cut(&mut self, fault: usize, nodes: Vec<NodeId>, direction: Direction) {
+        let cut = Cut { fault, nodes, direction };
+        for (link, stream) in self.streams.iter_mut().enumerate() {
+            let (from, to) = (link / self.machines, link % self.machines);
+            if cut.silences(NodeId(from as u16), NodeId(to as u16)) {
+                stream.break_off(Some(fault));
+            }
+        }
+        self.cuts.push(cut);
     }
 
     pub(crate) fn slow(&mut self, fault: usize, from: NodeId, to: NodeId, by: Duration) {
@@ -202,10 +220,11 @@ impl Network {
         self.cuts.iter().find(|cut| cut.silences(from, to)).map(|cut| cut.fault)
     }
 
-    /// The slowness of a link, and the fault that makes it slow.
+    /// How much longer every message of a link takes.
     #[inline]
-    pub(crate) fn slowness(&self, from: NodeId, to: NodeId) -> Option<(u64, usize)> {
-        self.slow.iter().find(|s| s.from == from && s.to == to).map(|s| (s.by, s.fault))
+    pub(crate) fn slowness(&self, from: NodeId, to: NodeId) -> u64 {
+        let slow = self.slow.iter().filter(|s| s.from == from && s.to == to);
+        slow.fold(0, |sum, slow| sum.saturating_add(slow.by))
     }
 }
 
@@ -236,9 +255,7 @@ impl Fate {
             Late::Delay(by) => Kind::Delay { by: Duration::from_nanos(by) },
             Late::Reorder(by) => Kind::Reorder { by: Duration::from_nanos(by) },
         });
-        // A copy that is lost does nothing and need not be placed.
-        let copy = self.copy.filter(|(_, lost)| !lost);
-        let copy = copy.map(|(takes, _)| Kind::Duplicate { takes: Duration::from_nanos(takes) });
+        let copy = self.copy.map(|takes| Kind::Duplicate { takes: Duration::from_nanos(takes) });
         let lost = self.lost.then_some(Kind::Loss);
         let corrupt = self.corrupt.then_some(Kind::Corrupt);
         [lost, corrupt, late, copy].into_iter().flatten()
@@ -251,7 +268,7 @@ impl Fate {
             Kind::Corrupt => self.corrupt = true,
             Kind::Delay { by } => self.late = Some(Late::Delay(nanos(*by))),
             Kind::Reorder { by } => self.late = Some(Late::Reorder(nanos(*by))),
-            Kind::Duplicate { takes } => self.copy = Some((nanos(*takes), false)),
+            Kind::Duplicate { takes } => self.copy = Some(nanos(*takes)),
             _ => {}
         }
     }

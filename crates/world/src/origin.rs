@@ -8,47 +8,54 @@ use node::NodeId;
 pub(crate) struct OriginId(pub(crate) u32);
 
 /// Every origin of a run, with one counter for each of its links. The counters of one origin lie
-/// side by side, for one origin's messages come in bursts.
+/// side by side, for one origin's messages come in bursts. All clients share a column: only a call
+/// reaches a client, and a call has one.
 pub(crate) struct Origins {
-    origins: Vec<Origin>,
-    blocks: Vec<u32>,
+    origins: Vec<Slot>,
     counters: Vec<u32>,
-    machines: usize,
+    servers: usize,
+}
+
+struct Slot {
+    origin: Origin,
+    code: u64,
+    /// Where its counters begin, or `NO_BLOCK` before its first message.
+    block: u32,
 }
 
 const NO_BLOCK: u32 = u32::MAX;
 
 impl Origins {
-    pub(crate) fn new(machines: usize, expected: usize) -> Self {
-        Self {
-            origins: Vec::with_capacity(expected),
-            blocks: Vec::with_capacity(expected),
-            counters: Vec::new(),
-            machines,
-        }
+    pub(crate) fn new(servers: usize, expected: usize) -> Self {
+        Self { origins: Vec::with_capacity(expected), counters: Vec::new(), servers }
     }
 
     pub(crate) fn add(&mut self, origin: Origin) -> OriginId {
-        self.origins.push(origin);
-        self.blocks.push(NO_BLOCK);
+        self.origins.push(Slot { origin, code: origin.code(), block: NO_BLOCK });
         OriginId(self.origins.len() as u32 - 1)
     }
 
     pub(crate) fn get(&self, id: OriginId) -> Origin {
-        self.origins[id.0 as usize]
+        self.origins[id.0 as usize].origin
+    }
+
+    /// The origin as the dice know it.
+    #[inline]
+    pub(crate) fn code(&self, id: OriginId) -> u64 {
+        self.origins[id.0 as usize].code
     }
 
     /// The number of the next message that this origin sends on this link, from 1.
     #[inline]
     pub(crate) fn next(&mut self, id: OriginId, from: NodeId, to: NodeId) -> u32 {
-        let mut block = self.blocks[id.0 as usize];
-        if block == NO_BLOCK {
-            block = self.counters.len() as u32;
-            self.blocks[id.0 as usize] = block;
-            self.counters.resize(self.counters.len() + self.machines * self.machines, 0);
+        let columns = self.servers + 1;
+        let slot = &mut self.origins[id.0 as usize];
+        if slot.block == NO_BLOCK {
+            slot.block = self.counters.len() as u32;
+            self.counters.resize(self.counters.len() + columns * columns, 0);
         }
-        let link = from.index() * self.machines + to.index();
-        let counter = &mut self.counters[block as usize + link];
+        let link = from.index().min(self.servers) * columns + to.index().min(self.servers);
+        let counter = &mut self.counters[slot.block as usize + link];
         *counter += 1;
         *counter
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::nanos;
 use crate::fault::{Address, Edge, EffectPattern, Fault, FaultKind, Faults, Origin, Place};
-use crate::network::{Fate, Late};
+use crate::network::Fate;
 use crate::origin::{OriginId, Origins};
 use node::{Effect, Node, NodeId};
 
@@ -26,8 +26,15 @@ pub(crate) struct Plan {
     armed_nodes: u64,
     fates: Vec<(Address, usize)>,
     calls: Vec<(u32, usize)>,
-    /// Reordered messages under way: sender, receiver, arrival.
-    reordered: Vec<(NodeId, NodeId, u64)>,
+    reordered: Vec<Reordered>,
+}
+
+/// A message under way that shall be overtaken.
+struct Reordered {
+    from: NodeId,
+    to: NodeId,
+    sent: u32,
+    overtaken: bool,
 }
 
 impl Plan {
@@ -47,7 +54,8 @@ impl Plan {
             match &fault.place {
                 Place::At(_) => {}
                 Place::Effect { edge, node, effect, origin, nth } => {
-                    plan.armed_nodes |= 1 << node.0;
+                    // Clients' machines have no effects to wait for.
+                    plan.armed_nodes |= 1u64.checked_shl(node.0.into()).unwrap_or(0);
                     plan.armed.push(Armed {
                         fault: index,
                         edge: *edge,
@@ -141,46 +149,31 @@ impl Plan {
         self.effective.add(self.faults[index].kind.kind());
     }
 
-    pub(crate) fn slow_sync(&mut self) {
-        self.effective.add(FaultKind::SlowSync);
-    }
-
-    pub(crate) fn full_disk(&mut self) {
-        self.effective.add(FaultKind::FullDisk);
-    }
-
-    pub(crate) fn lost(&mut self) {
-        self.effective.add(FaultKind::Loss);
-    }
-
-    pub(crate) fn corrupted(&mut self) {
-        self.effective.add(FaultKind::Corrupt);
-    }
-
-    pub(crate) fn duplicated(&mut self) {
-        self.effective.add(FaultKind::Duplicate);
-    }
-
-    /// How much later a message arrives.
-    pub(crate) fn late(&mut self, late: Late) -> u64 {
-        match late {
-            Late::Delay(by) => {
-                self.effective.add(FaultKind::Delay);
-                by
-            }
-            Late::Reorder(by) => by,
-        }
-    }
-
-    /// Whether a message that leaves now arrives before a reordered one that left earlier.
+    /// Faults of these kinds have changed what happened.
     #[inline]
-    pub(crate) fn overtaken(&mut self, from: NodeId, to: NodeId, at: u64, late: Option<Late>) {
-        if self.reordered.iter().any(|(f, t, later)| *f == from && *t == to && at < *later) {
-            self.effective.add(FaultKind::Reorder);
+    pub(crate) fn count(&mut self, kinds: Faults) {
+        self.effective = self.effective.and(kinds);
+    }
+
+    /// A message leaves that shall be overtaken.
+    pub(crate) fn reordered(&mut self, from: NodeId, to: NodeId, sent: u32) {
+        self.reordered.push(Reordered { from, to, sent, overtaken: false });
+    }
+
+    /// A message arrives: it has overtaken those that left before it, and if it was overtaken
+    /// itself, that was the effect of its fate.
+    #[inline]
+    pub(crate) fn arrived(&mut self, from: NodeId, to: NodeId, sent: u32) {
+        if self.reordered.is_empty() {
+            return;
         }
-        if let Some(Late::Reorder(_)) = late {
-            self.reordered.push((from, to, at));
+        for slow in self.reordered.iter_mut().filter(|slow| slow.from == from && slow.to == to) {
+            slow.overtaken |= slow.sent < sent;
+            if slow.sent == sent && slow.overtaken {
+                self.effective.add(FaultKind::Reorder);
+            }
         }
+        self.reordered.retain(|slow| slow.sent != sent);
     }
 
     /// The kinds that changed what happened.

@@ -162,7 +162,7 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
         &self.refusals
     }
 
-    /// Searches for an order, in at most `steps` steps of the model, which it counts down.
+    /// Searches for an order, in at most `steps` steps, which it counts down.
     pub fn run(&mut self, steps: &mut u64) -> End {
         self.steps = *steps;
         let end = self.place_all();
@@ -296,6 +296,7 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
         let Choice { operation, bound, placed, state } = self.choices.pop()?;
         let dead = std::mem::replace(&mut self.state, state);
         if remember {
+            self.steps = self.steps.saturating_sub(super::DEAD_END);
             self.dead.insert((self.taken.key(self.first()), dead));
         }
         // In the reverse order, so that each finds its neighbours as it left them.

@@ -215,15 +215,15 @@ impl Holder {
     /// 5.7: at its bound it stops working, and starts over.
     fn stopped(&mut self, cx: &mut Context) -> bool {
         let now = cx.now();
-        match &self.attempt {
-            Some(attempt) if now < attempt.until => return false,
-            Some(attempt) if attempt.phase == Phase::Acquiring => {
-                self.complete(Step::Fail("the lease would have run out".into()), cx);
-            }
-            _ => {
-                cx.mark("a holder stopped at its bound");
-                self.complete(Step::Info, cx);
-            }
+        let Some(attempt) = &self.attempt else { return true };
+        if now < attempt.until {
+            return false;
+        }
+        if attempt.phase == Phase::Acquiring {
+            self.complete(Step::Fail("the lease would have run out".into()), cx);
+        } else {
+            cx.mark("a holder stopped at its bound");
+            self.complete(Step::Info, cx);
         }
         self.end(cx);
         true

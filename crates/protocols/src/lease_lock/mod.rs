@@ -2,8 +2,9 @@
 //!
 //! # Lock server
 //!
-//! - **5.1** Upon receiving `Acquire{name, req_id, ttl}` from an owner: answer `Granted{fence}`. The
-//!   name is the object; the owner is the sender. While the lock is held the request waits in line.
+//! - **5.1** Upon receiving `Acquire{name, req_id, ttl}` from an owner: answer `Granted{fence}`.
+//!   The name is the object; the owner is the sender. While the lock is held the request waits in
+//!   line.
 //! - **5.2** `fence` is a durable counter; the whole grant `{name, owner, req_id, fence, ttl}` is
 //!   forced before `Granted` leaves.
 //! - **5.3** Upon receiving a copy of an `Acquire`: the same grant while that lasts, else nothing.
@@ -24,9 +25,9 @@
 //!
 //! # Store (the resource)
 //!
-//! - **5.8** It keeps `maxtoken` per object, durable in the same record as the data. A smaller token
-//!   is refused; writes under one token are numbered, and a copy of an older one is not applied
-//!   again.
+//! - **5.8** It keeps `maxtoken` per object, durable in the same record as the data. A smaller
+//!   token is refused; writes under one token are numbered, and a copy of an older one is not
+//!   applied again.
 //! - **5.9** A read for update registers its token too, forced before its answer.
 //!
 //! Each message to the server or the store is sent again until it is answered, `Release` excepted:
@@ -47,8 +48,8 @@
 //!
 //! # Costs
 //!
-//! Acquire: 2 messages and 1 force, and 1 lazy record and 1 message for the release. Read and write:
-//! 2 messages and 1 force each.
+//! Acquire: 2 messages and 1 force. Read and write: 2 messages and 1 force each. Release: 1 message
+//! and a lazy record.
 //!
 //! # Deviations
 //!
@@ -60,7 +61,7 @@
 //!   numbers of 5.8 are for.
 //! - A holder gives back a grant of its own incarnation that it does not want any more. One of an
 //!   earlier incarnation is left to run out, for its hold may not have reached its bound.
-//! - A request that has waited in line for its whole TTL is dropped: its owner has given it up.
+//! - A request in line that has not been heard of for its TTL is dropped: its owner is gone.
 //!
 //! # Promises
 //!
@@ -125,9 +126,9 @@ pub enum Msg {
     Value { token: u64, nth: u32, value: u64 },
     /// Holder to store.
     Write { object: Object, token: u64, nth: u32, request: RequestId, value: u64 },
-    /// Store to holder: the request has been applied, and wrote this value.
+    /// Store to holder: the request has been applied, and wrote this value. To a write: by it.
     Done { token: u64, nth: u32, value: u64 },
-    /// Store to holder: a higher token is known, and the request has not been applied.
+    /// Store to holder: a higher token is known; what was asked never takes effect.
     Refused { token: u64, nth: u32 },
     /// Store to holder: the client has had a later request applied.
     Stale { token: u64, nth: u32 },

@@ -25,7 +25,8 @@ struct Waiting {
     owner: NodeId,
     req: ReqId,
     ttl: Duration,
-    since: Duration,
+    /// When the last copy of it arrived.
+    heard: Duration,
 }
 
 impl LockServer {
@@ -81,19 +82,22 @@ impl LockServer {
         cx: &mut Context,
     ) {
         self.compact(cx);
-        let lease = self.leases.get(&object);
-        match lease {
+        match self.leases.get(&object) {
             // 5.3: a copy, while its grant lasts.
             Some(grant) if grant.owner == owner && grant.req == req => {
                 cx.mark("a retried Acquire got the same grant");
                 cx.send(owner, Msg::Granted { object, req, fence: grant.fence });
             }
             // 5.3: a copy of what waits, has ended, or was given up.
-            _ if self.seen.get(&owner).is_some_and(|seen| req <= *seen) => {}
+            _ if self.seen.get(&owner).is_some_and(|seen| req <= *seen) => {
+                let now = cx.now();
+                let waits = self.line.iter_mut().filter(|w| w.owner == owner && w.req == req);
+                waits.for_each(|waiting| waiting.heard = now);
+            }
             // 5.1
             _ => {
                 self.seen.insert(owner, req);
-                let entry = Waiting { object, owner, req, ttl, since: cx.now() };
+                let entry = Waiting { object, owner, req, ttl, heard: cx.now() };
                 self.wait(entry);
                 self.serve(object, cx);
             }
@@ -115,7 +119,8 @@ impl LockServer {
     /// Grants a free lock to the first in line.
     fn serve(&mut self, object: Object, cx: &mut Context) {
         let now = cx.now();
-        self.line.retain(|waiting| now.saturating_sub(waiting.since) < waiting.ttl);
+        // Who has been silent for so long is gone, and would block the lock for a TTL.
+        self.line.retain(|waiting| now.saturating_sub(waiting.heard) < waiting.ttl);
         let first = self.line.iter().position(|waiting| waiting.object == object);
         if let Some(place) = first
             && !self.leases.contains_key(&object)

@@ -12,8 +12,8 @@ pub struct Cell {
     written: u32,
     /// How many writes were applied.
     count: u64,
-    /// Each client's last applied request, and what it wrote.
-    done: BTreeMap<NodeId, (u32, u64)>,
+    /// Each client's last applied request.
+    done: BTreeMap<NodeId, Outcome>,
     /// The last writes, which a snapshot carries on for those who audit the log.
     recent: Vec<Applied>,
 }
@@ -22,13 +22,33 @@ pub struct Cell {
 /// a store that has been paused can go through several snapshots in one moment.
 const CARRIED: usize = 32;
 
+/// An applied request: under which token, and what it wrote.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+struct Outcome {
+    call: u32,
+    token: u64,
+    value: u64,
+}
+
 impl Cell {
-    /// What is known of a request, and `otherwise` if it has not been applied.
+    /// To a read: what became of the request, or `otherwise` if it has not been applied.
     fn answer(&self, request: RequestId, token: u64, nth: u32, otherwise: Msg) -> Msg {
         match self.done.get(&request.client) {
-            Some(&(call, value)) if call == request.call => Msg::Done { token, nth, value },
-            Some(&(call, _)) if call > request.call => Msg::Stale { token, nth },
+            Some(done) if done.call == request.call => Msg::Done { token, nth, value: done.value },
+            Some(done) if done.call > request.call => Msg::Stale { token, nth },
             _ => otherwise,
+        }
+    }
+
+    /// To a write that is not applied now: what became of it earlier. `Done` is for this very
+    /// write, not for another holder's of the same request, so that its step ends as it should.
+    fn verdict(&self, request: RequestId, token: u64, nth: u32) -> Msg {
+        match self.done.get(&request.client) {
+            Some(done) if done.call > request.call => Msg::Stale { token, nth },
+            Some(done) if done.call == request.call && done.token == token => {
+                Msg::Done { token, nth, value: done.value }
+            }
+            _ => Msg::Refused { token, nth },
         }
     }
 }
@@ -82,7 +102,8 @@ impl Store {
                 cell.maxtoken = token;
                 cell.written = nth;
                 cell.count += 1;
-                cell.done.insert(request.client, (request.call, to));
+                let outcome = Outcome { call: request.call, token, value: to };
+                cell.done.insert(request.client, outcome);
             }
             Record::Object(object, cell) => {
                 self.cells.insert(*object, cell.clone());
@@ -126,12 +147,12 @@ impl Store {
         // 5.8: a smaller token is rejected, ...
         if token < cell.maxtoken {
             cx.mark("a smaller token was refused");
-            cx.send(from, cell.answer(request, token, nth, Msg::Refused { token, nth }));
+            cx.send(from, cell.verdict(request, token, nth));
             return;
         }
         // ... and a copy of an older write is not applied again.
         if token == cell.maxtoken && nth <= cell.written {
-            cx.send(from, cell.answer(request, token, nth, Msg::Stale { token, nth }));
+            cx.send(from, cell.verdict(request, token, nth));
             return;
         }
         self.apply(&record);

@@ -152,13 +152,18 @@ fn rule_5_1_a_held_lock_is_waited_for_in_line() {
 }
 
 #[test]
-fn a_request_that_waited_for_its_whole_ttl_is_dropped() {
+fn a_request_in_line_is_dropped_when_nothing_is_heard_of_it_for_a_ttl() {
     let mut server = Machine::new(SERVER, Role::LockServer);
     server.tell(A, acquire(1));
     server.tell(B, acquire(1));
+    let c = NodeId(4);
+    server.tell(c, acquire(1));
+    server.now = ms(500);
+    server.tell(c, acquire(1));
     server.now = TTL;
-    assert!(sent(&server.fire(expire(1))).is_empty());
-    assert_eq!(sent(&server.tell(B, acquire(2))), [(B, granted(2, 2))]);
+    assert_eq!(sent(&server.fire(expire(1))), [(c, granted(1, 2))]);
+    server.tell(c, release(2));
+    assert_eq!(sent(&server.tell(B, acquire(2))), [(B, granted(2, 3))]);
 }
 
 #[test]
@@ -331,8 +336,10 @@ fn a_request_that_was_applied_is_answered_with_what_it_wrote() {
     assert_eq!(sent(&later), [(B, Msg::Done { token: 2, nth: 1, value: 1 })]);
     let older = store.tell(B, read(2, 2, request(9, 2)));
     assert_eq!(sent(&older), [(B, Msg::Stale { token: 2, nth: 2 })]);
-    let refused = store.tell(A, write(1, 1, request(9, 3), 1));
-    assert_eq!(sent(&refused), [(A, Msg::Done { token: 1, nth: 1, value: 1 })], "it is true");
+    let copy = store.tell(A, write(1, 1, request(9, 3), 1));
+    assert_eq!(sent(&copy), [(A, Msg::Done { token: 1, nth: 1, value: 1 })], "it was applied");
+    let other = store.tell(A, write(0, 1, request(9, 3), 1));
+    assert_eq!(sent(&other), [(A, Msg::Refused { token: 0, nth: 1 })], "not this one");
 }
 
 #[test]

@@ -18,33 +18,35 @@
 //! - 1.8 Upon receiving Decision(C) while prepared: force COMMIT, apply once, release, Ack. Already
 //!   committed: Ack, and apply nothing.
 //! - 1.9 Upon receiving Decision(A) while prepared or idle: abort, lazy ABORT, release.
-//! - 1.10 Upon receiving PeerAsk: committed → PeerTell(C). Aborted or not voted → force ABORT unless
-//!   it is durable already, then PeerTell(A). Prepared itself, or never a writer → no answer.
+//! - 1.10 Upon receiving PeerAsk: committed → PeerTell(C). Aborted or not voted → force ABORT
+//!   unless it is durable already, then PeerTell(A). Prepared itself, or never a writer → no
+//!   answer.
 //!
 //! **Guards**: G1 votes are a set keyed by participant · G2 the decision is a latch · G3 an Inquiry
-//! while voting means pending · G4 END only after all acks · G5 a decision against one's own outcome
-//! is ignored · G6 who has not voted aborts durably before it tells "abort" · G7 a Decision for a
-//! forgotten transaction is acked · G8 what is finished is not started again: below the
+//! while voting means pending · G4 END only after all acks · G5 a decision against one's own
+//! outcome is ignored · G6 who has not voted aborts durably before it tells "abort" · G7 a Decision
+//! for a forgotten transaction is acked · G8 what is finished is not started again: below the
 //! coordinator's low-water mark Work, Prepare and Decision(A) are ignored without a record · G9 an
 //! outcome is forgotten only below that mark, and PeerAsk below it gets no answer.
 //!
-//! **Restart**: 1.11 coordinator: Decision(C) again for every COMMIT without END · 1.12 participant:
-//! every PREPARE without outcome takes its locks again before anything is served, and inquires ·
-//! 1.13 who scans prepared transactions must know those in flight: nobody scans, see G3.
+//! **Restart**: 1.11 coordinator: Decision(C) again for every COMMIT without END · 1.12
+//! participant: every PREPARE without outcome takes its locks again before anything is served, and
+//! inquires · 1.13 who scans prepared transactions must know those in flight: nobody scans, see G3.
 //!
 //! **Data**: 1.18 an execution round takes every lock, without waiting, before the first Prepare
 //! leaves; work is volatile, so Done carries the participant's incarnation, Prepare repeats it, and
 //! Work that was given up is not taken again · 1.19 reading everything is such a transaction · 1.20
-//! the operation's id is stored with the data it changed and outlives the transaction's outcome; one
-//! participant that finds it is enough for ok.
+//! the operation's id is stored with the data it changed and outlives the transaction's outcome;
+//! one participant that finds it is enough for ok.
 //!
 //! # Deviations
 //!
 //! - The execution round is never left out, so that ReadOnly votes are always allowed (1.5).
 //! - All locks are exclusive, also those of reads.
 //! - PREPARE holds new balances, not changes: redoing it needs the locks, as in a real store.
-//! - Only named writers leave records. An ABORT that a reader wrote could contradict a commit whose
-//!   ReadOnly vote a crash made it forget.
+//! - A unilateral abort (1.5, 1.6) leaves a record at writers only. A reader's could contradict a
+//!   commit whose ReadOnly vote a crash made it forget. Decision(A) leaves one anywhere.
+//! - Decision(A) does not go to whoever has refused or voted No or ReadOnly.
 //! - The low-water mark rides on Work. It is the oldest transaction that is neither aborted nor at
 //!   its END; a participant makes it durable with the checkpoint that drops outcomes below it.
 //! - The horizon for retries has no end: operation ids stay in every checkpoint.

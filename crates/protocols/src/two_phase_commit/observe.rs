@@ -10,7 +10,7 @@ impl Observe for TwoPhaseCommit {
 
     fn durable(log: &[Record]) -> Durable {
         let mut durable = Durable::default();
-        let mut redo: Vec<&Redo> = Vec::new();
+        let mut open: Vec<&Redo> = Vec::new();
         for record in log {
             match record {
                 Record::Commit { tx, request, writers } => {
@@ -25,12 +25,9 @@ impl Observe for TwoPhaseCommit {
                         durable.decided[at].ended = true;
                     }
                 }
-                Record::Prepared(prepared) => {
-                    redo.retain(|old| old.tx != prepared.tx);
-                    redo.push(prepared);
-                }
+                Record::Prepared(prepared) => open.push(prepared),
                 Record::Committed { tx, request } => {
-                    if let Some(prepared) = redo.iter().find(|old| old.tx == *tx) {
+                    for prepared in open.extract_if(.., |prepared| prepared.tx == *tx) {
                         for (key, balance) in &prepared.writes {
                             set(&mut durable.balances, *key, *balance);
                         }
@@ -41,25 +38,24 @@ impl Observe for TwoPhaseCommit {
                         Err(at) => durable.applied.insert(at, (*request, 1)),
                     }
                 }
-                Record::Aborted { tx } => add(&mut durable.aborted, *tx),
+                Record::Aborted { tx } => {
+                    open.retain(|prepared| prepared.tx != *tx);
+                    add(&mut durable.aborted, *tx);
+                }
                 Record::Checkpoint(checkpoint) => {
                     durable.balances.clone_from(&checkpoint.balances);
                     durable.applied = checkpoint.applied.iter().map(|id| (*id, 1)).collect();
                     durable.committed.clone_from(&checkpoint.committed);
                     durable.aborted.clone_from(&checkpoint.aborted);
                     durable.low_water.clone_from(&checkpoint.low_water);
-                    redo.clear();
+                    open.clear();
                 }
             }
         }
-        let open = |tx: &TxId| {
-            durable.committed.binary_search(tx).is_err()
-                && durable.aborted.binary_search(tx).is_err()
-        };
-        let open = redo.iter().filter(|redo| open(&redo.tx));
         durable.prepared =
-            open.map(|redo| Prepared { tx: redo.tx, request: redo.request }).collect();
+            open.iter().map(|redo| Prepared { tx: redo.tx, request: redo.request }).collect();
         durable.prepared.sort_unstable_by_key(|prepared| prepared.tx);
+        durable.prepared.dedup();
         durable
     }
 

@@ -399,12 +399,20 @@ impl Participant {
     }
 
     pub(super) fn view(&self) -> View {
-        let working = |state: &State| matches!(state, State::Working { .. });
-        View {
-            working: self.txs.iter().filter(|(_, s)| working(s)).map(|(tx, _)| *tx).collect(),
-            in_doubt: self.in_doubt(),
-            locks: self.locks.iter().map(|(key, holder)| (*key, *holder)).collect(),
-            ..View::default()
+        let mut view = View::default();
+        for (&tx, state) in &self.txs {
+            match state {
+                State::Working { .. } => view.working.push(tx),
+                State::Prepared { .. } => view.in_doubt.push(tx),
+                State::Committed => view.decisions.push((tx, Outcome::Commit)),
+                State::Aborted(Logged::Lazily | Logged::Durably) => {
+                    view.decisions.push((tx, Outcome::Abort));
+                }
+                // It may only mean that a crash has made it forget a ReadOnly vote.
+                State::Aborted(Logged::Nothing) | State::ReadOnly => {}
+            }
         }
+        view.locks = self.locks.iter().map(|(key, holder)| (*key, *holder)).collect();
+        view
     }
 }

@@ -50,12 +50,14 @@ pub fn call(number: u32) -> RequestId {
 impl<N: Commit> Net<N> {
     /// Node 0 coordinates; each participant has the accounts k0 to k3 with 10 each.
     pub fn bank(participants: u16) -> Self {
-        Self::with(participants, &Config::default())
+        Self::with(1, participants, &Config::default())
     }
 
-    pub fn with(participants: u16, timing: &Config) -> Self {
-        let nodes = (1..=participants).map(NodeId).collect();
-        let mut roles = vec![Role::Coordinator { participants: nodes }];
+    /// The same with more coordinators, which come first.
+    pub fn with(coordinators: u16, participants: u16, timing: &Config) -> Self {
+        let nodes: Vec<_> = (coordinators..coordinators + participants).map(NodeId).collect();
+        let coordinator = Role::Coordinator { participants: nodes };
+        let mut roles = vec![coordinator; usize::from(coordinators)];
         let balances: Vec<_> = (0..4).map(|number| (key(number), 10)).collect();
         for _ in 0..participants {
             roles.push(Role::Participant { balances: balances.clone() });
@@ -77,8 +79,8 @@ impl<N: Commit> Net<N> {
             marks: Vec::new(),
             crash_after: None,
         };
-        for id in 0..=participants {
-            net.start(NodeId(id));
+        for id in net.ids() {
+            net.start(id);
         }
         net.machines.iter_mut().for_each(|machine| machine.forces = 0);
         net
@@ -150,8 +152,16 @@ impl<N: Commit> Net<N> {
         self.start(id);
     }
 
+    pub fn ids(&self) -> Vec<NodeId> {
+        (0..self.machines.len()).map(|id| NodeId(id as u16)).collect()
+    }
+
     pub fn request(&mut self, number: u32, op: &Op) {
-        self.handle(COORDINATOR, |node, cx| node.on_request(call(number), op.clone(), cx));
+        self.request_at(COORDINATOR, number, op);
+    }
+
+    pub fn request_at(&mut self, id: NodeId, number: u32, op: &Op) {
+        self.handle(id, |node, cx| node.on_request(call(number), op.clone(), cx));
     }
 
     /// Delivers the message at this place on the wire.
@@ -193,7 +203,7 @@ impl<N: Commit> Net<N> {
 
     /// Starts whoever is down; lets messages arrive and timers run out until nothing waits.
     pub fn heal(&mut self) -> bool {
-        let ids: Vec<NodeId> = (0..self.machines.len()).map(|id| NodeId(id as u16)).collect();
+        let ids = self.ids();
         for &id in &ids {
             if self.machines[id.index()].node.is_none() {
                 self.start(id);
