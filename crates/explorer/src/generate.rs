@@ -309,6 +309,7 @@ const PLACED: Faults = Faults::of(&[
 /// Kinds whose faults strike at a write.
 const DISKS: Faults = Faults::of(&[
     FaultKind::TornWrite,
+    FaultKind::BitRot,
     FaultKind::FailedSync,
     FaultKind::FullDisk,
     FaultKind::SlowSync,
@@ -446,9 +447,9 @@ impl Drafted<'_> {
         let place = if c.below(if disk { 4 } else { 2 }) == 0 {
             Place::At(c.moment(self.busy))
         } else {
-            let anywhere = ["any", "Force", "Force", "Send", "Send", "Reply", "Persist"];
-            let pattern = if disk { "Force" } else { c.of(&anywhere) };
-            let reach = c.of(if disk { &[2, 8, 32] } else { &[4, 16, 64] });
+            let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];
+            let pattern = c.of(if disk { &anywhere[4..] } else { &anywhere });
+            let reach = c.of(if disk { &[2, 4, 16] } else { &[4, 16, 64] });
             let nth = 1 + c.below(reach) as u32;
             let edges = [Edge::During, Edge::Before, Edge::After];
             Place::Effect {
