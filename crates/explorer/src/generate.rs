@@ -449,14 +449,18 @@ impl Drafted<'_> {
         } else {
             let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];
             let pattern = c.of(if disk { &anywhere[4..] } else { &anywhere });
-            let reach = c.of(if disk { &[2, 4, 16] } else { &[4, 16, 64] });
+            // Most count what one call causes, whatever others do; some count everything.
+            let call = c.below(case.calls.len() as u64) as usize;
+            let one = c.below(4) != 0;
+            let all = if disk { [2, 4, 16] } else { [4, 16, 64] };
+            let reach = c.of(if one { &[2, 4, 8] } else { &all });
             let nth = 1 + c.below(reach) as u32;
             let edges = [Edge::During, Edge::Before, Edge::After];
             Place::Effect {
                 edge: c.of(if torn { &edges[..1] } else { &edges }),
                 node: kind.clone().nodes_mut().first().map_or(node, |node| **node),
                 effect: EffectPattern::try_from(pattern.to_owned()).unwrap_or_default(),
-                origin: None,
+                origin: one.then(|| Origin::Call(case.calls[call].id)),
                 nth,
             }
         };
