@@ -2,7 +2,8 @@
 
 pub mod bank;
 mod commit;
-mod quorum_register;
+pub mod lease_lock;
+pub mod quorum_register;
 pub mod two_phase_commit;
 
 use explorer::AnyScenario;
@@ -12,12 +13,14 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     vec![
         Box::new(two_phase_commit::two_phase_commit()),
         Box::new(bank::bank()),
+        Box::new(lease_lock::lease_lock()),
         Box::new(quorum_register::register()),
         Box::new(two_phase_commit::version_a()),
         Box::new(two_phase_commit::version_b()),
         Box::new(two_phase_commit::version_c()),
         Box::new(two_phase_commit::version_d()),
         Box::new(two_phase_commit::version_e()),
+        Box::new(lease_lock::unfenced()),
         Box::new(quorum_register::without_write_back()),
     ]
 }

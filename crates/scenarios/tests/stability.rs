@@ -2,9 +2,13 @@
 
 use explorer::{CaseFor, Narrow, Scenario, case_of_seed, seed_of};
 use history::Outcome;
+use protocols::QuorumRegister;
+use scenarios::quorum_register::QuorumRegisters;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use world::{Address, Origin, Place, World};
+
+type Register = QuorumRegisters<QuorumRegister>;
 
 /// How every call ended, by its id.
 fn outcomes<S: Scenario>(case: &CaseFor<S>) -> BTreeMap<u32, String> {
@@ -59,15 +63,16 @@ fn unchanged<S: Scenario>(scenario: &S, cases: u64, prepare: impl Fn(&mut CaseFo
 
 #[test]
 fn two_phase_commit_keeps_other_outcomes() {
-    assert!(unchanged(&scenarios::two_phase_commit(), 300, |_| {}) >= 950);
+    assert!(unchanged(&scenarios::two_phase_commit::two_phase_commit(), 300, |_| {}) >= 950);
 }
 
 #[test]
 fn the_register_with_a_heartbeat_keeps_other_outcomes() {
-    let heartbeat = |case: &mut CaseFor<_>| {
+    let register = scenarios::quorum_register::register();
+    let heartbeat = |case: &mut CaseFor<Register>| {
         for node in &mut case.nodes {
             node.heartbeat = Duration::from_millis(40);
         }
     };
-    assert!(unchanged(&scenarios::register(), 300, heartbeat) >= 950);
+    assert!(unchanged(&register, 300, heartbeat) >= 950);
 }
