@@ -41,33 +41,51 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
     }
 }
 
-fn exhibit<N>(name: &'static str, about: &'static str) -> FreeVotes<N> {
-    FreeVotes { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+impl<N> FreeVotes<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+    }
 }
 
 /// The exhibit without a decision.
 pub fn version_a() -> FreeVotes<TwoPhaseCommitA> {
-    exhibit("naive::two_phase_commit_a", "no decision: each participant is asked twice and decides")
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_a",
+        "no decision: each participant is asked twice and decides",
+    )
 }
 
 /// The exhibit that executes before it decides.
 pub fn version_b() -> FreeVotes<TwoPhaseCommitB> {
-    exhibit("naive::two_phase_commit_b", "decides by the results, when all have executed")
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_b",
+        "decides by the results, when all have executed",
+    )
 }
 
 /// The exhibit whose participants pull.
 pub fn version_c() -> FreeVotes<TwoPhaseCommitC> {
-    exhibit("naive::two_phase_commit_c", "participants call a coordinator that always says commit")
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_c",
+        "participants call a coordinator that always says commit",
+    )
 }
 
 /// The exhibit that forgets whom it has prepared.
 pub fn version_d() -> FreeVotes<TwoPhaseCommitD> {
-    exhibit("naive::two_phase_commit_d", "a No ends it, and nobody tells those that are prepared")
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_d",
+        "a No ends it, and nobody tells those that are prepared",
+    )
 }
 
 /// The exhibit that tells the client alone.
 pub fn version_e() -> FreeVotes<TwoPhaseCommitE> {
-    exhibit("naive::two_phase_commit_e", "the first one prepared decides, and nobody is told")
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_e",
+        "the first one prepared decides, and nobody is told",
+    )
 }
 
 /// One to four items; half of them on the participant's first key, so that some meet.
