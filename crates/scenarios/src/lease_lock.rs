@@ -108,8 +108,7 @@ where
     fn cluster(&self, _: &Shape) -> impl Strategy<Value = Vec<Config>> {
         let holders = prop_oneof![2 => Just(2u16), 2 => Just(3), 1 => Just(4)];
         let compact = prop_oneof![3..=20u32, Just(64)];
-        let work = prop_oneof![2 => 1..=20u64, 1 => 20..=100u64];
-        (holders, 50..=500u64, 5..=100u64, work, 1..=3u32, compact).prop_map(
+        (holders, 50..=500u64, 5..=100u64, 1..=20u64, 1..=3u32, compact).prop_map(
             |(holders, ttl, resend, work, batch, compact)| {
                 let config = Config {
                     role: Role::Holder,
