@@ -1,14 +1,13 @@
 //! `tribunal explore`: searches for the seed that breaks a scenario.
 
 use crate::exit::{self, Failure};
+use crate::results::{Results, say};
 use crate::{Registry, find, output, repros};
 use clap::Args;
-use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict};
+use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict, repro};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::Mutation;
-use serde_json::Value;
-use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,29 +98,43 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     } else {
         arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
     };
-    let mut sink = Sink::open(arguments)?;
+    // What cannot be written at the end should be known at the start.
+    repros::writable(&repros::root(arguments.repros.as_deref()))?;
+    let mut results = Results::open(arguments.json, arguments.out.as_deref())?;
     let stop = stop_on_interrupt()?;
+    let code = campaigns(&chosen, arguments, &stop, &mut results);
+    let closed = results.close();
+    let code = code?;
+    closed.map(|()| code)
+}
+
+fn campaigns(
+    chosen: &[&dyn AnyScenario],
+    arguments: &Arguments,
+    stop: &AtomicBool,
+    results: &mut Results,
+) -> Result<u8, Failure> {
     let mut code = exit::HOLDS;
     let named = !arguments.scenarios.is_empty();
     if !arguments.json {
-        println!("{}", output::table_head());
+        say(output::table_head())?;
     }
     for scenario in chosen {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let report = campaign(scenario, arguments, &stop);
-        sink.line(&output::report_json(&report))?;
+        let report = campaign(*scenario, arguments, stop);
+        results.line(&output::report_json(&report))?;
         if !arguments.json {
-            println!("{}", output::table_row(&report));
+            say(output::table_row(&report))?;
             if named || !report.is_expected() {
-                print!("{}", output::details(&report));
+                say(output::details(&report))?;
             }
         }
         if let Some(broken) = &report.broken {
             return Err(unfit(&report, broken));
         }
-        show_failures(scenario, &report, arguments, &mut sink, named)?;
+        show_failures(*scenario, &report, arguments, results, named)?;
         code = code.max(judge(&report, named));
     }
     Ok(code)
@@ -140,16 +153,11 @@ fn judge(report: &Report, named: bool) -> u8 {
 }
 
 fn unfit(report: &Report, broken: &Broken) -> Failure {
-    let name = &report.scenario;
-    match broken {
-        Broken::Nondeterminism { seed, event } => Failure {
-            code: exit::NONDETERMINISM,
-            message: format!("{name}: seed {seed} runs differently when run again: {event}"),
-        },
-        Broken::File { seed, reason } => Failure::usage(format!(
-            "{name}: seed {seed}: a case does not survive its file: {reason}"
-        )),
-    }
+    let code = match broken {
+        Broken::Nondeterminism { .. } => exit::NONDETERMINISM,
+        Broken::File { .. } => exit::USAGE,
+    };
+    Failure { code, message: format!("{}: {}", report.scenario, output::broken(broken)) }
 }
 
 fn narrow(arguments: &Arguments) -> Narrow {
@@ -161,7 +169,7 @@ fn narrow(arguments: &Arguments) -> Narrow {
     }
 }
 
-fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &Arc<AtomicBool>) -> Report {
+fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &AtomicBool) -> Report {
     let default = if arguments.scenarios.is_empty() { DEFAULT_SEEDS } else { NAMED_SEEDS };
     let seeds = match arguments.budget {
         Some(_) => u64::MAX / 64,
@@ -182,10 +190,18 @@ fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &Arc<Atomic
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| watch(&scenario.name(), &budget, &progress, stop, &done));
-        let report = scenario.explore(&budget, &progress);
-        done.store(true, Ordering::Relaxed);
-        report
+        let _done = Done(&done);
+        scenario.explore(&budget, &progress)
     })
+}
+
+/// Ends the watching, also when the campaign panics.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Shows how far a campaign is: one bar, or a plain line every 10 s where nobody watches.
@@ -223,28 +239,30 @@ fn show_failures(
     scenario: &dyn AnyScenario,
     report: &Report,
     arguments: &Arguments,
-    sink: &mut Sink,
+    results: &mut Results,
     named: bool,
 ) -> Result<(), Failure> {
     let root = repros::root(arguments.repros.as_deref());
     for finding in report.findings.iter().take(MOST_FAILURES) {
-        let Some(exhibit) =
-            scenario.exhibit(finding.seed, &narrow(arguments), !arguments.no_shrink)
-        else {
-            continue;
+        let shrinking = !arguments.no_shrink;
+        let Some(exhibit) = scenario.exhibit(finding.seed, &narrow(arguments), shrinking) else {
+            let event = format!("it failed ({}), and then it did not", finding.anomaly);
+            let seed = finding.seed;
+            return Err(unfit(report, &Broken::Nondeterminism { seed, event }));
         };
-        let saved = repros::keep(&root, &exhibit)?;
-        sink.line(&output::failure_json(&exhibit, &saved))?;
-        if arguments.json {
-            continue;
+        let folder = repro::folder(&root, &exhibit.scenario, exhibit.mutant.as_deref());
+        let saved = repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro);
+        results.line(&output::failure_json(&exhibit, saved.as_deref().ok()))?;
+        if !arguments.json && (named || !report.is_expected()) {
+            say("")?;
+            say(output::failure(&exhibit, saved.as_deref().ok()))?;
         }
-        if named || !report.is_expected() {
-            println!();
-            print!("{}", output::failure(&exhibit, &saved));
+        // What a CI machine saves goes away with it, and what cannot be saved should not be lost.
+        let lost = saved.is_err() || repros::in_ci() && !report.is_expected();
+        if !arguments.json && lost {
+            say(&exhibit.repro)?;
         }
-        if repros::in_ci() && !report.is_expected() {
-            println!("{}", exhibit.repro);
-        }
+        saved?;
     }
     Ok(())
 }
@@ -263,35 +281,4 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     })
     .map_err(|error| Failure::ours(format!("cannot wait for Ctrl-C: {error}")))?;
     Ok(stop)
-}
-
-/// Where JSON lines go.
-struct Sink {
-    printing: bool,
-    file: Option<(PathBuf, File)>,
-}
-
-impl Sink {
-    fn open(arguments: &Arguments) -> Result<Self, Failure> {
-        let file = match &arguments.out {
-            None => None,
-            Some(path) => {
-                let file = File::create(path)
-                    .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
-                Some((path.clone(), file))
-            }
-        };
-        Ok(Self { printing: arguments.json, file })
-    }
-
-    fn line(&mut self, line: &Value) -> Result<(), Failure> {
-        if self.printing {
-            println!("{line}");
-        }
-        if let Some((path, file)) = &mut self.file {
-            writeln!(file, "{line}")
-                .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
-        }
-        Ok(())
-    }
 }

@@ -8,12 +8,17 @@ mod list;
 mod output;
 mod replay;
 mod repros;
+mod results;
 mod shrink;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
 use explorer::AnyScenario;
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+
+pub use repros::in_ci;
 
 /// Every scenario that commands can name.
 pub type Registry = Vec<Box<dyn AnyScenario>>;
@@ -44,29 +49,46 @@ enum Verb {
 /// Runs the command line of this process over these scenarios, and says how it ended. No verb means
 /// `explore`.
 pub fn run(registry: Registry) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    ExitCode::from(run_from(&registry, std::env::args_os()))
+}
+
+/// As [`run`], with arguments of which the first is the program's name. Answers with the exit code.
+pub fn run_from(registry: &Registry, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no errors; everything else is usage.
-            let code = if error.use_stderr() { exit::USAGE } else { exit::HOLDS };
             let _shown = error.print();
-            return ExitCode::from(code);
+            return if error.use_stderr() { exit::USAGE } else { exit::HOLDS };
         }
     };
     let verb = arguments.verb.unwrap_or_else(|| Verb::Explore(explore::Arguments::default()));
-    let done = match verb {
-        Verb::Explore(arguments) => explore::run(&registry, &arguments),
-        Verb::Replay(arguments) => replay::run(&registry, &arguments),
-        Verb::Shrink(arguments) => shrink::run(&registry, &arguments),
-        Verb::List(arguments) => list::run(&registry, &arguments),
-        Verb::Init(arguments) => init::run(&arguments),
-    };
+    // A panic in a node is a finding. One that comes this far is not the protocol's.
+    let done = catch_unwind(AssertUnwindSafe(|| serve(registry, &verb)));
     match done {
-        Ok(code) => ExitCode::from(code),
-        Err(Failure { code, message }) => {
-            eprintln!("tribunal: {message}");
-            ExitCode::from(code)
+        Ok(Ok(code)) => code,
+        Ok(Err(Failure { code, message })) => {
+            if !message.is_empty() {
+                eprintln!("tribunal: {message}");
+            }
+            code
         }
+        Err(_) => {
+            eprintln!(
+                "tribunal: a bug of Tribunal's own or of the scenario's: it panicked, see above"
+            );
+            exit::OUR_FAULT
+        }
+    }
+}
+
+fn serve(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Explore(arguments) => explore::run(registry, arguments),
+        Verb::Replay(arguments) => replay::run(registry, arguments),
+        Verb::Shrink(arguments) => shrink::run(registry, arguments),
+        Verb::List(arguments) => list::run(registry, arguments),
+        Verb::Init(arguments) => init::run(arguments),
     }
 }
 

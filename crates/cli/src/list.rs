@@ -2,6 +2,7 @@
 
 use crate::Registry;
 use crate::exit::{self, Failure};
+use crate::results::say;
 use clap::Args;
 use explorer::Expected;
 use node::MutationKind;
@@ -18,26 +19,26 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.names {
-        registry.iter().for_each(|scenario| println!("{}", scenario.name()));
+        for scenario in registry {
+            say(scenario.name())?;
+        }
         return Ok(exit::HOLDS);
     }
-    println!("scenarios");
+    say("scenarios")?;
     for scenario in registry {
         let expected = match scenario.shape().expected {
             Expected::Holds => "holds",
             Expected::Violated => "exhibit",
         };
-        println!("  {:<40} {expected:<8} {}", scenario.name(), scenario.about());
+        say(format!("  {:<40} {expected:<8} {}", scenario.name(), scenario.about()))?;
     }
-    println!(
-        "\nmutants (of any scenario; NAME(Variant) confines one to a record, message or timer)"
-    );
+    say("\nmutants (of any scenario; NAME(Variant) confines one to a record, message or timer)")?;
     for kind in MutationKind::ALL {
-        println!("  {:<40} {}", kind.name(), kind.describe());
+        say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
-    println!("\nkinds of faults");
+    say("\nkinds of faults")?;
     for kind in FaultKind::ALL {
-        println!("  {:<40} {}", kind.name(), kind.describe());
+        say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
     Ok(exit::HOLDS)
 }

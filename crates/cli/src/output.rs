@@ -1,6 +1,7 @@
 //! What people and machines read: the table, a failure's page, JSON lines.
 
-use explorer::{Exhibit, Finding, Report, repro};
+use crate::repros;
+use explorer::{Broken, Exhibit, Finding, Report, repro};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -60,6 +61,11 @@ pub(crate) fn details(report: &Report) -> String {
         "  {begun} operations, {ok} of them ok; {} messages delivered in {} steps\n",
         report.deliveries, report.steps
     ));
+    let cases = if report.cases == 1 { "" } else { " of all cases" };
+    text.push_str(&format!("  digest {}{cases}\n", repro::hex(report.digest)));
+    if report.interrupted {
+        text.push_str(&format!("  interrupted after {} cases\n", report.cases));
+    }
     for reason in &report.vacuous {
         text.push_str(&format!("  {reason}\n"));
     }
@@ -89,7 +95,7 @@ fn wrapped(head: &str, items: &[String]) -> String {
 }
 
 /// A failure: what it is, its story, and always the same last lines.
-pub(crate) fn failure(exhibit: &Exhibit, saved: &Path) -> String {
+pub(crate) fn failure(exhibit: &Exhibit, saved: Option<&Path>) -> String {
     let Exhibit {
         scenario, mutant, anomaly, seed, digest, nodes, before, after, runs, story, ..
     } = exhibit;
@@ -104,15 +110,35 @@ pub(crate) fn failure(exhibit: &Exhibit, saved: &Path) -> String {
         text.push('\n');
     }
     text.push_str(&format!("  shrunk   {} → {} ({runs} runs)\n", size(*before), size(*after)));
-    text.push_str(&format!("  saved    {}\n", saved.display()));
-    text.push_str(&format!("  replay   {}\n", replay_line(saved)));
+    if let Some(saved) = saved {
+        text.push_str(&format!("  saved    {}\n", saved.display()));
+        text.push_str(&format!("  replay   {}\n", replay_line(saved)));
+    }
     text
 }
 
-/// The line to paste.
+/// The line to paste: with the id, where `replay` finds it by that.
 pub(crate) fn replay_line(saved: &Path) -> String {
     let id = saved.file_stem().unwrap_or_default().to_string_lossy();
-    format!("cargo run --release -- replay {id}")
+    let name = if repros::is_found(saved) { id } else { saved.to_string_lossy() };
+    format!("cargo run --release -- replay {name}")
+}
+
+/// The line that places a drifted case's faults again.
+pub(crate) fn refit_line(saved: &Path) -> String {
+    replay_line(saved).replace("-- replay ", "-- shrink --refit ")
+}
+
+/// What ended a campaign that could not go on.
+pub(crate) fn broken(broken: &Broken) -> String {
+    match broken {
+        Broken::Nondeterminism { seed, event } => {
+            format!("seed {seed} runs differently when run again: {event}")
+        }
+        Broken::File { seed, reason } => {
+            format!("seed {seed}: a case does not survive its file: {reason}")
+        }
+    }
 }
 
 fn size((calls, faults): (usize, usize)) -> String {
@@ -144,6 +170,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "verdict": verdict,
         "expected": report.is_expected(),
         "cases": report.cases,
+        "digest": repro::hex(report.digest),
         "steps": report.steps,
         "deliveries": report.deliveries,
         "operations": report.operations.0,
@@ -152,6 +179,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "marks": report.marks,
         "undecided": report.unknown,
         "vacuous": report.vacuous,
+        "broken": report.broken.as_ref().map(broken),
         "interrupted": report.interrupted,
         "cases_per_second": report.cases_per_second(),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
@@ -169,7 +197,7 @@ fn finding_json(finding: &Finding) -> Value {
 }
 
 /// A saved failure as a JSON line.
-pub(crate) fn failure_json(exhibit: &Exhibit, saved: &Path) -> Value {
+pub(crate) fn failure_json(exhibit: &Exhibit, saved: Option<&Path>) -> Value {
     json!({
         "version": JSON_VERSION,
         "kind": "repro",
@@ -181,7 +209,7 @@ pub(crate) fn failure_json(exhibit: &Exhibit, saved: &Path) -> Value {
         "message": exhibit.anomaly.message,
         "operations": exhibit.after.0,
         "faults": exhibit.after.1,
-        "saved": saved.display().to_string(),
-        "replay": replay_line(saved),
+        "saved": saved.map(|saved| saved.display().to_string()),
+        "replay": saved.map(replay_line),
     })
 }

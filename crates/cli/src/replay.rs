@@ -1,9 +1,11 @@
 //! `tribunal replay`: runs a saved case again and tells its story.
 
 use crate::exit::{self, Failure};
-use crate::{Registry, find, repros};
+use crate::results::say;
+use crate::{Registry, find, output, repros};
 use clap::Args;
 use explorer::{Replay, Replayed, repro, story};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use world::{Happening, TraceEvent};
 
@@ -31,36 +33,33 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     log(&replay, arguments.until);
     if let Some(other) = &arguments.diff {
         let other = load(registry, &repros::resolve(other)?)?;
-        print!("{}", difference(&replay, &other));
+        say(difference(&replay, &other))?;
         return Ok(exit::HOLDS);
     }
     if arguments.trace {
         let most = arguments.until.map_or(usize::MAX, |event| event.saturating_add(1));
         for (index, event) in replay.events.iter().enumerate().take(most) {
-            println!("{index:>5} {}", describe(event, &replay.names));
+            say(format!("{index:>5} {}", describe(event, &replay.names)))?;
         }
     } else {
-        replay.story.iter().for_each(|line| println!("{line}"));
+        say(replay.story.join("\n"))?;
     }
-    println!("  verdict  {}", replay.outcome.verdict);
-    let digest = repro::hex(replay.outcome.digest);
-    if digest == replay.expected_digest {
-        println!("  digest   {digest}, as saved");
-    } else {
-        println!("  digest   {digest}, saved as {}: the code has changed", replay.expected_digest);
-    }
+    say(format!("  verdict  {}", replay.outcome.verdict))?;
+    let same = || format!("digest {}, as saved", replay.expected_digest);
+    let digest = replay.note().unwrap_or_else(same);
+    say(format!("  digest   {}", digest.trim_start_matches("digest ")))?;
     let code = match &replay.replayed {
         Replayed::Reproduces => {
-            println!("  replay   reproduces");
+            say("  replay   reproduces")?;
             exit::VIOLATED
         }
         Replayed::Passes => {
-            println!("  replay   passes");
+            say("  replay   passes")?;
             exit::HOLDS
         }
         Replayed::Drifted(why) => {
-            println!("  replay   drifted: {why}");
-            println!("  refit    cargo run --release -- shrink --refit {}", path.display());
+            say(format!("  replay   drifted: {why}"))?;
+            say(format!("  refit    {}", output::refit_line(&path)))?;
             exit::UNKNOWN
         }
     };
@@ -113,6 +112,7 @@ fn log(replay: &Replay, until: Option<usize>) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(coloured())
         .without_time()
         .finish();
     tracing::subscriber::with_default(subscriber, || {
@@ -133,4 +133,13 @@ fn log(replay: &Replay, until: Option<usize>) {
             }
         }
     });
+}
+
+/// Whether logs carry colours: on a terminal, unless `NO_COLOR` is set, and wherever
+/// `CLICOLOR_FORCE` is.
+#[expect(clippy::disallowed_methods, reason = "the command line may read the environment")]
+fn coloured() -> bool {
+    let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "0");
+    let refused = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+    !refused && (set("CLICOLOR_FORCE") || std::io::stderr().is_terminal())
 }

@@ -68,6 +68,38 @@ pub struct Replay {
     pub names: Vec<String>,
 }
 
+impl Replay {
+    /// Whether it is as its status says: an open one fails with its signature, a fixed one holds
+    /// and every placed fault finds its event, or it would be green for nothing.
+    ///
+    /// # Errors
+    /// Says what is otherwise, and what to do about it.
+    pub fn stands(&self, path: &Path) -> Result<(), String> {
+        let shown = path.display();
+        match (self.status, &self.replayed) {
+            (Status::Open, Replayed::Reproduces) | (Status::Fixed, Replayed::Passes) => Ok(()),
+            (Status::Open, Replayed::Passes) => {
+                Err(format!("{shown}: open, but it passes: set its status to \"fixed\""))
+            }
+            (Status::Fixed, Replayed::Reproduces) => {
+                Err(format!("{shown}: fixed, but it fails: {}", self.outcome.verdict))
+            }
+            (_, Replayed::Drifted(why)) => Err(format!(
+                "{shown}: drifted: {why}; `tribunal shrink --refit {shown}` places its faults again"
+            )),
+        }
+    }
+
+    /// What to note where the run is not the one that was saved, event for event: the code has
+    /// changed since. The verdict decides, and this does not.
+    pub fn note(&self) -> Option<String> {
+        let digest = repro::hex(self.outcome.digest);
+        (digest != self.expected_digest).then(|| {
+            format!("digest {digest}, saved as {}: the code has changed", self.expected_digest)
+        })
+    }
+}
+
 /// A scenario as the registry knows it.
 pub trait AnyScenario: Send + Sync {
     /// Its name.
@@ -87,13 +119,7 @@ pub trait AnyScenario: Send + Sync {
     fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError> {
         self.replay_within(path, text, None)
     }
-    /// Makes a saved case smaller; with `refit`, first places faults again that find no event.
-    /// `None` if it does not fail.
-    ///
-    /// # Errors
-    /// If its text is not a repro of this scenario.
-    fn shrink(&self, path: &Path, text: &str, refit: bool) -> Result<Option<Exhibit>, ReproError>;
-    /// As [`AnyScenario::replay`], and a run that takes more steps than that is given up as a livelock.
+    /// As [`AnyScenario::replay`]; a run that takes more steps than that is given up as a livelock.
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
@@ -103,6 +129,16 @@ pub trait AnyScenario: Send + Sync {
         text: &str,
         steps: Option<u64>,
     ) -> Result<Replay, ReproError>;
+    /// Makes a saved case smaller. `None` if it does not fail.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn shrink(&self, path: &Path, text: &str) -> Result<Option<Exhibit>, ReproError>;
+    /// The text of a repro whose faults that find no event are placed again, near where they were.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError>;
     /// Runs the case that bytes spell.
     fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome;
     /// Runs the case that bytes spell, makes its failure small and tells it; `None` if it does not
@@ -160,12 +196,15 @@ impl<S: Scenario> AnyScenario for S {
         })
     }
 
-    fn shrink(&self, path: &Path, text: &str, refit: bool) -> Result<Option<Exhibit>, ReproError> {
+    fn shrink(&self, path: &Path, text: &str) -> Result<Option<Exhibit>, ReproError> {
+        Ok(exhibit(self, repro::parse::<S>(path, text)?.case, true))
+    }
+
+    fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError> {
         let mut repro = repro::parse::<S>(path, text)?;
-        if refit {
-            place_again(self, &mut repro);
-        }
-        Ok(exhibit(self, repro.case, true))
+        place_again(self, &mut repro);
+        repro.digest = repro::hex(judge(self, &repro.case).digest);
+        repro.to_text().map_err(|reason| ReproError::Text { path: path.to_owned(), reason })
     }
 
     fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome {
@@ -331,9 +370,11 @@ fn near(place: &Place) -> Vec<Place> {
     let mut places = Vec::new();
     match place {
         Place::Effect { node, effect, .. } => {
-            let mut patterns = vec![effect.clone()];
+            // The same effect elsewhere, then its kind, then whatever the node does.
             let kind = world::EffectPattern { kind: effect.kind, variant: None };
-            patterns.extend((kind != *effect).then_some(kind));
+            let any = world::EffectPattern { kind: None, variant: None };
+            let mut patterns = vec![effect.clone(), kind, any];
+            patterns.dedup();
             for effect in patterns {
                 for nth in 1..=16 {
                     for edge in [Edge::After, Edge::Before, Edge::During] {

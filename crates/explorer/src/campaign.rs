@@ -114,6 +114,8 @@ pub struct Report {
     pub campaign: u64,
     /// Cases judged.
     pub cases: u64,
+    /// Of all cases' digests, in the order of the seeds; of one case, its own.
+    pub digest: u64,
     /// Engine steps.
     pub steps: u64,
     /// Messages that arrived.
@@ -350,6 +352,7 @@ struct Stats {
     /// The index behind the last case.
     end: u64,
     cases: u64,
+    digest: u64,
     steps: u64,
     deliveries: u64,
     operations: (u64, u64),
@@ -366,7 +369,7 @@ struct Stats {
 
 impl Stats {
     fn add(&mut self, index: u64, seed: Seed, drawn: Faults, outcome: Outcome) {
-        self.cases += 1;
+        self.chain(1, outcome.digest);
         self.steps += outcome.steps;
         self.deliveries += outcome.deliveries;
         self.operations.0 += u64::from(outcome.operations.0);
@@ -397,10 +400,19 @@ impl Stats {
         }
     }
 
+    fn chain(&mut self, cases: u64, digest: u64) {
+        self.digest = match (self.cases, cases) {
+            (_, 0) => self.digest,
+            (0, _) => digest,
+            _ => mix(self.digest, digest),
+        };
+        self.cases += cases;
+    }
+
     /// Adds what came behind.
     fn append(&mut self, later: Self) {
         self.end = later.end;
-        self.cases += later.cases;
+        self.chain(later.cases, later.digest);
         self.steps += later.steps;
         self.deliveries += later.deliveries;
         self.operations.0 += later.operations.0;
@@ -449,6 +461,7 @@ impl Stats {
             mutant: budget.narrow.mutant.as_ref().map(ToString::to_string),
             campaign,
             cases: self.cases,
+            digest: self.digest,
             steps: self.steps,
             deliveries: self.deliveries,
             operations: self.operations,

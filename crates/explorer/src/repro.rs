@@ -142,26 +142,71 @@ pub fn folder(root: &Path, scenario: &str, mutant: Option<&str>) -> PathBuf {
     }
 }
 
-/// Writes a repro beside its place and then renames it, so that no half of one is ever seen.
+/// Writes a repro into a folder, under its id.
 ///
 /// # Errors
 /// If the folder or the file cannot be written.
 pub fn save(folder: &Path, text: &str) -> Result<PathBuf, ReproError> {
-    let path = folder.join(format!("{}.toml", id(text)));
-    let beside = folder.join(format!("{}.toml.part", id(text)));
+    write(&folder.join(format!("{}.toml", id(text))), text)
+}
+
+/// Writes a repro beside its place and then renames it, so that no half of one is ever seen.
+///
+/// # Errors
+/// If the folder or the file cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<PathBuf, ReproError> {
+    let mut beside = path.to_owned();
+    beside.as_mut_os_string().push(".part");
     let write = || -> std::io::Result<()> {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
         let mut file = fs::File::create(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, &path)
+        fs::rename(&beside, path)
     };
     write().map_err(|source| {
         // Nothing half-written is left behind; the first error is the one to tell.
         let _gone = fs::remove_file(&beside);
-        ReproError::File { path: path.clone(), source }
+        ReproError::File { path: path.to_owned(), source }
     })?;
-    Ok(path)
+    Ok(path.to_owned())
+}
+
+/// As [`save`], unless an open repro of this signature stands in the folder already: then that one
+/// is kept, and nothing is written. A fixed one does not count, for it holds.
+///
+/// # Errors
+/// As [`save`].
+pub fn keep(folder: &Path, signature: &str, text: &str) -> Result<PathBuf, ReproError> {
+    #[derive(Deserialize)]
+    struct Signed {
+        status: Status,
+        signature: String,
+    }
+    let known =
+        below(folder).into_iter().filter(|path| path.parent() == Some(folder)).find(|path| {
+            let known = read(path).ok().and_then(|text| toml::from_str::<Signed>(&text).ok());
+            known.is_some_and(|known| known.status == Status::Open && known.signature == signature)
+        });
+    known.map_or_else(|| save(folder, text), Ok)
+}
+
+/// Every repro file below a folder, in order of path. A folder that is not there has none.
+pub fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The text of a repro file.
@@ -175,7 +220,12 @@ pub fn read(path: &Path) -> Result<String, ReproError> {
         let reason = format!("{length} bytes: expected at most {MAX_BYTES}");
         return Err(ReproError::Text { path: path.to_owned(), reason });
     }
-    fs::read_to_string(path).map_err(file)
+    fs::read_to_string(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::InvalidData => {
+            ReproError::Text { path: path.to_owned(), reason: "not text: expected TOML".into() }
+        }
+        _ => file(source),
+    })
 }
 
 /// What a repro's text says before its scenario is known.
@@ -196,6 +246,7 @@ pub fn header(path: &Path, text: &str) -> Result<Header, ReproError> {
 /// # Errors
 /// Names the place and what was expected.
 pub fn parse<S: Scenario>(path: &Path, text: &str) -> Result<Repro<CaseFor<S>>, ReproError> {
+    header(path, text)?;
     let refuse = |reason: String| ReproError::Text { path: path.to_owned(), reason };
     let repro: Repro<CaseFor<S>> =
         toml::from_str(text).map_err(|error| refuse(one_line(text, &error)))?;

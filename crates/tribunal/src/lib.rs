@@ -113,11 +113,19 @@
 //! }
 //!
 //! explore(&LeaseScenario, Budget::seeds(500)).assert_holds();
+//!
+//! // Would it have noticed? A planted bug leaves `cx.force` out, and the trial finds it.
+//! let narrow = Narrow { mutant: Some(MutationKind::DropForce.into()), ..Narrow::default() };
+//! explore(&LeaseScenario, Budget { narrow, ..Budget::seeds(500) }).assert_violated();
 //! ```
+//!
+//! In a test of yours, `#[test]` stands around these lines. When the first of them fails it shows
+//! the smallest case in columns, one for each machine, and says where that case is saved.
+//! `examples/own-protocol` goes on from here.
 
 mod trial;
 
-pub use cli::{Registry, run as main};
+pub use cli::{Registry, in_ci, run as main, run_from};
 pub use trial::{Trial, explore, explore_with, replay, replay_all};
 
 /// For `#[serde(crate = "tribunal::serde")]`.
@@ -136,9 +144,9 @@ pub mod prelude {
     pub use crate::{Trial, explore, replay, replay_all};
     pub use checkers::{Anomaly, Model, Verdict, linearizable};
     pub use explorer::serde::{Deserialize, Serialize};
-    pub use explorer::{Budget, CaseFor, Expected, Run, Scenario, Shape};
+    pub use explorer::{Budget, CaseFor, Expected, Narrow, Run, Scenario, Shape};
     pub use history::{Actor, History, Outcome};
-    pub use node::{Cx, Effect, Mutation, Node, NodeId, Observe, RequestId, Step};
+    pub use node::{Cx, Effect, Mutation, MutationKind, Node, NodeId, Observe, RequestId, Step};
     pub use proptest::prelude::{Just, Strategy, any, prop_oneof};
     pub use world::{FaultKind, Faults, World};
 }

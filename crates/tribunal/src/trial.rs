@@ -1,7 +1,8 @@
 //! Trials in tests: explore, and fail with a case that is small, saved and replayable.
 
-use explorer::{Budget, Exhibit, Progress, Replayed, Report, Scenario, Status, Verdict, repro};
-use std::fmt::Write as _;
+use explorer::{
+    AnyScenario, Budget, Exhibit, Progress, Report, ReproError, Scenario, Verdict, repro,
+};
 use std::path::{Path, PathBuf};
 
 /// A campaign that is over, and its first failure, made small.
@@ -10,35 +11,69 @@ pub struct Trial {
     pub report: Report,
     /// Its first failure.
     pub exhibit: Option<Exhibit>,
-    saved: Option<PathBuf>,
+    /// Saved cases that are not as their status says, each with its story.
+    pub contradicted: Vec<String>,
+    repros: PathBuf,
 }
 
-/// Puts a scenario on trial, after its saved repros.
+/// Puts a scenario on trial, after the cases that are saved of it in the package's `tests/repros`.
 pub fn explore<S: Scenario>(scenario: &S, budget: Budget) -> Trial {
-    explore_with(scenario, budget, &root())
+    trial(scenario, &budget, &kept(), root())
 }
 
 /// As [`explore`], with repros in another folder than `tests/repros`.
 pub fn explore_with<S: Scenario>(scenario: &S, budget: Budget, repros: &Path) -> Trial {
-    let report = explorer::explore(scenario, &budget, &Progress::default());
-    let finding = report.findings.first();
-    let exhibit = finding.and_then(|finding| {
-        explorer::AnyScenario::exhibit(scenario, finding.seed, &budget.narrow, true)
-    });
-    let saved = exhibit.as_ref().and_then(|exhibit| {
-        let folder = repro::folder(repros, &exhibit.scenario, exhibit.mutant.as_deref());
-        repro::save(&folder, &exhibit.repro).ok()
-    });
-    Trial { report, exhibit, saved }
+    trial(scenario, &budget, repros, repros.to_owned())
 }
 
-/// Where a test's repros stand: in the source tree of the package under test; under CI, which
-/// writes nothing there, in `target`.
+fn trial<S: Scenario>(scenario: &S, budget: &Budget, kept: &Path, repros: PathBuf) -> Trial {
+    // A planted bug changes what saved cases come to.
+    let contradicted = match budget.narrow.mutant {
+        None => {
+            saved(scenario, kept).iter().filter_map(|path| hold(scenario, path).err()).collect()
+        }
+        Some(_) => Vec::new(),
+    };
+    let report = explorer::explore(scenario, budget, &Progress::default());
+    let finding = report.findings.first();
+    let exhibit = finding
+        .and_then(|finding| AnyScenario::exhibit(scenario, finding.seed, &budget.narrow, true));
+    Trial { report, exhibit, contradicted, repros }
+}
+
+/// The package under test.
 #[expect(clippy::disallowed_methods, reason = "a test entry point may read the environment")]
+fn package() -> PathBuf {
+    std::env::var("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default()
+}
+
+/// Where its repros are kept.
+fn kept() -> PathBuf {
+    package().join("tests/repros")
+}
+
+/// Where new ones go. A CI machine never writes to the source tree: what a failure of it says
+/// stands below the folder that cargo builds in.
 fn root() -> PathBuf {
-    let package = std::env::var("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-    let in_ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
-    package.join(if in_ci { "target/tribunal/repros" } else { "tests/repros" })
+    if !cli::in_ci() {
+        return kept();
+    }
+    let test = std::env::current_exe().unwrap_or_default();
+    let target = test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.map_or_else(|| package().join("target"), Path::to_owned).join("tribunal/repros")
+}
+
+/// The saved cases of a scenario, without those of bugs planted in it.
+fn saved<S: Scenario>(scenario: &S, root: &Path) -> Vec<PathBuf> {
+    let folder = repro::folder(root, &Scenario::name(scenario), None);
+    let mut paths = repro::below(&folder);
+    paths.retain(|path| path.parent() == Some(&folder));
+    paths
+}
+
+/// A path as people read and paste it: tests run in the folder of their package.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(package()).unwrap_or(path).display().to_string()
 }
 
 impl Trial {
@@ -47,24 +82,27 @@ impl Trial {
         self.report.verdict()
     }
 
-    /// Passes over a scenario that holds.
+    /// Passes over a scenario that holds, and whose saved cases are as their status says.
     ///
     /// # Panics
-    /// If it does not: with the story of the smallest case, the file it is saved in, and its text
-    /// where it could not be saved.
+    /// If it does not: with the story of the smallest case and the file that it is saved in.
     #[track_caller]
     pub fn assert_holds(&self) {
         if let Some(broken) = &self.report.broken {
             panic!("{}: {broken:?}", self.report.scenario);
         }
         match (self.verdict(), &self.exhibit) {
-            (Verdict::Holds, _) => {}
             (_, Some(exhibit)) => panic!("{}", self.tell(exhibit)),
+            (Verdict::Holds, None) => {}
             (verdict, None) => panic!("{}: {verdict}", self.report.scenario),
+        }
+        if let Some(first) = self.contradicted.first() {
+            panic!("{first}");
         }
     }
 
-    /// Passes over a scenario that is found broken: an exhibit, or one with a planted bug.
+    /// Passes over a scenario that is found broken: an exhibit, or one with a planted bug. Nothing
+    /// is saved, for nothing is wrong.
     ///
     /// # Panics
     /// If it is not.
@@ -81,29 +119,44 @@ impl Trial {
         }
     }
 
+    /// Saves the first failure, unless an open case with its signature is saved already; says
+    /// where it stands.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self) -> Option<Result<PathBuf, ReproError>> {
+        let exhibit = self.exhibit.as_ref()?;
+        let folder = repro::folder(&self.repros, &exhibit.scenario, exhibit.mutant.as_deref());
+        Some(repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro))
+    }
+
     fn tell(&self, exhibit: &Exhibit) -> String {
-        let mut text = String::new();
-        let Exhibit { scenario, anomaly, seed, digest, after, story, .. } = exhibit;
-        let _infallible = writeln!(text, "{scenario}   VIOLATED   {anomaly}");
-        let _infallible = writeln!(
-            text,
-            "  seed {seed} · digest {} · {} ops, {} faults",
-            repro::hex(*digest),
-            after.0,
-            after.1
-        );
-        for line in story {
-            let _infallible = writeln!(text, "{line}");
-        }
-        match &self.saved {
-            Some(path) => {
-                let _infallible = writeln!(text, "  saved    {}", path.display());
-                let path = path.display();
-                let _infallible = write!(text, "  replay   tribunal::replay(&scenario, {path:?})");
+        let Exhibit { scenario, anomaly, seed, digest, nodes, after, story, .. } = exhibit;
+        let digest = repro::hex(*digest);
+        let mut lines = vec![
+            format!("{scenario}   VIOLATED   {anomaly}"),
+            format!(
+                "  seed {seed} · digest {digest} · shrunk to {nodes} nodes, {} ops, {} faults",
+                after.0, after.1
+            ),
+        ];
+        lines.extend(story.iter().cloned());
+        match self.save() {
+            Some(Ok(path)) => {
+                let path = shown(&path);
+                lines.push(format!("  saved    {path}"));
+                lines.push(format!("  replay   tribunal::replay(&scenario, {path:?})"));
             }
-            None => text.push_str(&exhibit.repro),
+            Some(Err(error)) => {
+                lines.extend([format!("  unsaved  {error}"), exhibit.repro.clone()])
+            }
+            None => {}
         }
-        text
+        // What a CI machine saves goes away with it.
+        if cli::in_ci() {
+            lines.push(exhibit.repro.clone());
+        }
+        lines.join("\n")
     }
 }
 
@@ -114,25 +167,17 @@ impl Trial {
 /// fails, or has drifted: a placed fault finds no event, and it would be green for nothing.
 #[track_caller]
 pub fn replay<S: Scenario>(scenario: &S, path: impl AsRef<Path>) {
-    let path = path.as_ref();
-    let replay = repro::read(path)
-        .and_then(|text| explorer::AnyScenario::replay(scenario, path, &text))
-        .unwrap_or_else(|error| panic!("{error}"));
-    let story = || replay.story.join("\n");
-    let shown = path.display();
-    match (replay.status, &replay.replayed) {
-        (Status::Open, Replayed::Reproduces) | (Status::Fixed, Replayed::Passes) => {}
-        (Status::Open, Replayed::Passes) => {
-            panic!("{shown}: open, but it passes: set its status to \"fixed\"\n{}", story())
-        }
-        (Status::Fixed, Replayed::Reproduces) => {
-            panic!("{shown}: fixed, but it fails: {}\n{}", replay.outcome.verdict, story())
-        }
-        (_, Replayed::Drifted(why)) => panic!(
-            "{shown}: drifted: {why}; `tribunal shrink --refit {shown}` places its faults again\n{}",
-            story()
-        ),
+    if let Err(why) = hold(scenario, path.as_ref()) {
+        panic!("{why}");
     }
+}
+
+fn hold<S: Scenario>(scenario: &S, path: &Path) -> Result<(), String> {
+    let replay = repro::read(path)
+        .and_then(|text| AnyScenario::replay(scenario, path, &text))
+        .map_err(|error| error.to_string())?;
+    let path = shown(path);
+    replay.stands(path.as_ref()).map_err(|why| format!("{why}\n{}", replay.story.join("\n")))
 }
 
 /// Runs every saved case of a scenario in the package's `tests/repros`, and says how many.
@@ -141,13 +186,7 @@ pub fn replay<S: Scenario>(scenario: &S, path: impl AsRef<Path>) {
 /// As [`replay`].
 #[track_caller]
 pub fn replay_all<S: Scenario>(scenario: &S) -> usize {
-    let folder = repro::folder(&root(), &scenario.name(), None);
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    paths.sort();
+    let paths = saved(scenario, &kept());
     for path in &paths {
         replay(scenario, path);
     }

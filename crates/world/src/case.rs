@@ -185,7 +185,13 @@ pub struct Call<Op> {
 
 /// One fully spelled-out attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    bound(
+        serialize = "Op: Serialize, Config: Serialize",
+        deserialize = "Op: Deserialize<'de>, Config: Deserialize<'de>"
+    )
+)]
 pub struct Case<Op, Config> {
     /// [`CASE_VERSION`].
     pub version: u32,
@@ -210,7 +216,7 @@ pub struct Case<Op, Config> {
     /// The network.
     pub network: Network,
     /// One configuration a node.
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", with = "nodes")]
     pub nodes: Vec<Config>,
     /// What clients do.
     #[serde(default = "Vec::new")]
@@ -218,6 +224,35 @@ pub struct Case<Op, Config> {
     /// What goes wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+/// Nodes that have nothing to configure are a number in the file: TOML knows no `()`.
+mod nodes {
+    use serde::de::value::{MapDeserializer, UnitDeserializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<C: Serialize, S: Serializer>(
+        nodes: &[C],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match size_of::<C>() {
+            0 => serializer.serialize_u64(nodes.len() as u64),
+            _ => nodes.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, C: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<C>, D::Error> {
+        if size_of::<C>() > 0 {
+            return Vec::deserialize(deserializer);
+        }
+        // `()` and `struct Config;` are a unit to serde, `struct Config {}` is a map.
+        let unit = || C::deserialize(UnitDeserializer::<D::Error>::new());
+        let no_fields = std::iter::empty::<(&str, &str)>;
+        let map = |_| C::deserialize(MapDeserializer::<_, D::Error>::new(no_fields()));
+        (0..u16::deserialize(deserializer)?).map(|_| unit().or_else(map)).collect()
+    }
 }
 
 /// The case type of a node.
@@ -345,5 +380,45 @@ fn fits(place: &Place, kind: &Kind) -> bool {
             matches!(place, Place::At(Duration::ZERO))
         }
         _ => matches!(place, Place::At(_) | Place::Effect { .. }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there_and_back<C>(config: &C) -> String
+    where
+        C: Clone + PartialEq + fmt::Debug + Serialize + for<'de> Deserialize<'de>,
+    {
+        let case = Case {
+            version: CASE_VERSION,
+            scenario: "s".into(),
+            mutant: None,
+            seed: Seed(0x29),
+            heal_at: Duration::from_secs(1),
+            end_at: Duration::from_secs(2),
+            sync: Duration::from_millis(1),
+            clients: Clients { count: 1, give_up: Duration::from_secs(1), deduplicated: false },
+            network: Network::default(),
+            nodes: vec![config.clone(); 3],
+            calls: vec![Call { id: 0, at: Duration::ZERO, client: 0, to: NodeId(2), op: 7u8 }],
+            faults: Vec::new(),
+        };
+        let text = toml::to_string(&case).expect("TOML can say it");
+        assert_eq!(toml::from_str::<Case<u8, C>>(&text), Ok(case), "{text}");
+        text
+    }
+
+    #[test]
+    fn nodes_without_a_configuration_survive_their_file() {
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        struct Unit;
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        struct Empty {}
+        assert!(there_and_back(&()).contains("nodes = 3\n"));
+        there_and_back(&Unit);
+        there_and_back(&Empty {});
+        assert!(there_and_back(&1u8).contains("nodes = [1, 1, 1]\n"));
     }
 }
