@@ -28,8 +28,9 @@ pub type Registry = Vec<Box<dyn AnyScenario>>;
     name = "tribunal",
     version,
     about = "Puts distributed protocols on trial: seeded faults, checkers, repros that replay",
-    after_help = "Exit codes: 0 holds · 1 violated · 2 unknown or vacuous · 64 usage · 65 bad \
-                  input file · 70 our own fault · 74 file or network error · 75 nondeterminism"
+    after_help = "Exit codes: 0 holds · 1 violated · 2 unknown or vacuous · 64 usage · \
+                  65 bad input file · 70 our own fault · 74 file or network error · \
+                  75 nondeterminism"
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -2,7 +2,7 @@
 
 use crate::campaign::{self, Budget, Progress, Report};
 use crate::generate::{Narrow, case_of_bytes, case_of_seed};
-use crate::judge::{Outcome, Record, judge, judge_recorded};
+use crate::judge::{Outcome, Record, judge, judge_recorded, judge_within};
 use crate::repro::{self, Repro, ReproError, Status};
 use crate::scenario::{CaseFor, Scenario, Shape};
 use crate::shrink::{Shrunk, shrink};
@@ -116,7 +116,19 @@ pub trait AnyScenario: Send + Sync {
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
-    fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError>;
+    fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError> {
+        self.replay_within(path, text, None)
+    }
+    /// As [`AnyScenario::replay`]; a run that takes more steps than that is given up as a livelock.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn replay_within(
+        &self,
+        path: &Path,
+        text: &str,
+        steps: Option<u64>,
+    ) -> Result<Replay, ReproError>;
     /// Makes a saved case smaller. `None` if it does not fail.
     ///
     /// # Errors
@@ -129,6 +141,15 @@ pub trait AnyScenario: Send + Sync {
     fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError>;
     /// Runs the case that bytes spell.
     fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome;
+    /// Runs the case that bytes spell, makes its failure small and tells it; `None` if it does not
+    /// fail. Bytes mean something else with every change of the generator; the repro stays.
+    fn exhibit_bytes(&self, bytes: &[u8], narrow: &Narrow) -> Option<Exhibit>;
+    /// The text of the case that bytes spell.
+    ///
+    /// # Errors
+    /// If the engine or the scenario does not accept the case: a bug of the generator, or of a
+    /// scenario whose cluster its own `valid` refuses.
+    fn bytes_text(&self, bytes: &[u8], narrow: &Narrow) -> Result<String, String>;
     /// The text of a seed's case.
     fn case_text(&self, seed: Seed, narrow: &Narrow) -> String;
 }
@@ -154,9 +175,14 @@ impl<S: Scenario> AnyScenario for S {
         exhibit(self, case_of_seed(self, seed, narrow), shrinking)
     }
 
-    fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError> {
+    fn replay_within(
+        &self,
+        path: &Path,
+        text: &str,
+        steps: Option<u64>,
+    ) -> Result<Replay, ReproError> {
         let repro = repro::parse::<S>(path, text)?;
-        let (outcome, record) = judge_recorded(self, &repro.case);
+        let (outcome, record) = judge_within(self, &repro.case, steps);
         let replayed = compare(&repro, &outcome, &record);
         let names = names(self, &repro.case);
         Ok(Replay {
@@ -183,6 +209,19 @@ impl<S: Scenario> AnyScenario for S {
 
     fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome {
         judge(self, &case_of_bytes(self, bytes, narrow))
+    }
+
+    fn exhibit_bytes(&self, bytes: &[u8], narrow: &Narrow) -> Option<Exhibit> {
+        exhibit(self, case_of_bytes(self, bytes, narrow), true)
+    }
+
+    fn bytes_text(&self, bytes: &[u8], narrow: &Narrow) -> Result<String, String> {
+        let case = case_of_bytes(self, bytes, narrow);
+        case.check()?;
+        if !self.valid(&case) {
+            return Err("the scenario does not speak of this case".into());
+        }
+        toml::to_string(&case).map_err(|error| format!("cannot be written: {error}"))
     }
 
     fn case_text(&self, seed: Seed, narrow: &Narrow) -> String {

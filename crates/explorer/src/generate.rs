@@ -38,13 +38,20 @@ trait Choices {
         all[self.below(all.len() as u64) as usize]
     }
 
+    /// Rarely true, and never where a fuzzer's bytes have ended.
     fn per_mille(&mut self, chance: u64) -> bool {
-        self.below(1000) < chance
+        self.below(1000) >= 1000 - chance
     }
 
     /// A span of time up to `most`, short ones as likely as long ones.
     fn span(&mut self, most: Duration) -> Duration {
         let shift = self.below(10) as u32;
+        Duration::from_micros(1 + self.below((most.as_micros() as u64 >> shift).max(1)))
+    }
+
+    /// A span of time up to `most`, and seldom too short for a few messages to meet it.
+    fn while_(&mut self, most: Duration) -> Duration {
+        let shift = self.below(4) as u32;
         Duration::from_micros(1 + self.below((most.as_micros() as u64 >> shift).max(1)))
     }
 
@@ -54,6 +61,18 @@ trait Choices {
 
     fn node(&mut self, nodes: usize) -> NodeId {
         NodeId(self.below(nodes as u64) as u16)
+    }
+
+    /// Sender and receiver, one of them a node: clients do not talk to each other. The first of all
+    /// machines are the nodes.
+    fn link(&mut self, nodes: usize, machines: usize) -> (NodeId, NodeId) {
+        let node = self.node(nodes);
+        let among = self.of(&[nodes, machines]);
+        let other = match self.node(among) {
+            same if same == node => NodeId((same.0 + 1) % machines as u16),
+            other => other,
+        };
+        if self.below(2) == 0 { (node, other) } else { (other, node) }
     }
 }
 
@@ -87,6 +106,7 @@ impl Choices for Stream {
 /// A fuzzer's bytes. Where they end, every choice is the first one.
 struct Bytes<'a> {
     rest: &'a [u8],
+    picked: u64,
     runner: TestRunner,
 }
 
@@ -109,9 +129,12 @@ impl Choices for Bytes<'_> {
         value % bound
     }
 
+    /// Two bytes choose; equal ones choose differently each time, or values that must be unique
+    /// would not be.
     fn runner(&mut self) -> &mut TestRunner {
         let small = self.take() << 8 | self.take();
-        self.runner = runner(small);
+        self.picked += 1;
+        self.runner = runner(self.picked << 16 | small);
         &mut self.runner
     }
 }
@@ -124,7 +147,7 @@ pub fn case_of_seed<S: Scenario>(scenario: &S, seed: Seed, narrow: &Narrow) -> C
 
 /// The case that bytes spell. Every input is a valid case.
 pub fn case_of_bytes<S: Scenario>(scenario: &S, bytes: &[u8], narrow: &Narrow) -> CaseFor<S> {
-    let mut choices = Bytes { rest: bytes, runner: runner(0) };
+    let mut choices = Bytes { rest: bytes, picked: 0, runner: runner(0) };
     let seed = Seed(choices.below(1 << 16));
     generate(scenario, seed, narrow, &mut choices)
 }
@@ -176,7 +199,24 @@ fn generate<S: Scenario>(
         Some(most) => faults.few_for(&case, most, c),
     }
     case.faults = faults.plan;
+    leave_out_what_is_too_much(scenario, &mut case);
     case
+}
+
+/// The generator knows the shape; a scenario may ask for more than a shape can say. Whatever makes
+/// a case one that the scenario does not speak of is left out: the last calls, then single faults.
+fn leave_out_what_is_too_much<S: Scenario>(scenario: &S, case: &mut CaseFor<S>) {
+    if scenario.valid(case) {
+        return;
+    }
+    let faults = std::mem::take(&mut case.faults);
+    while !scenario.valid(case) && case.calls.pop().is_some() {}
+    for fault in faults {
+        case.faults.push(fault);
+        if !scenario.valid(case) {
+            case.faults.pop();
+        }
+    }
 }
 
 /// Each seed switches whole kinds off, and now and then all of them.
@@ -232,7 +272,7 @@ fn calls<S: Scenario>(
     // Most calls meet the faults; some find out whether the cluster still works afterwards.
     let mut times: Vec<Duration> = (0..count)
         .map(|_| {
-            let late = c.below(8) == 0;
+            let late = c.per_mille(125);
             let at = c.moment(if late { shape.deadline / 4 } else { busy });
             if late { heal_at + at } else { at }
         })
@@ -266,6 +306,14 @@ const PLACED: Faults = Faults::of(&[
     FaultKind::SlowSync,
     FaultKind::WallJump,
 ]);
+/// Kinds whose faults strike at a write.
+const DISKS: Faults = Faults::of(&[
+    FaultKind::TornWrite,
+    FaultKind::BitRot,
+    FaultKind::FailedSync,
+    FaultKind::FullDisk,
+    FaultKind::SlowSync,
+]);
 const CLOCKS: Faults = Faults::of(&[FaultKind::Rate, FaultKind::WallOffset, FaultKind::WallDrift]);
 const FATES: Faults = Faults::of(&[
     FaultKind::Loss,
@@ -294,6 +342,12 @@ impl Drafted<'_> {
 
     /// A plan beside random fates: placed faults, wrong clocks, and clients' troubles.
     fn plan_for<Op, C>(&mut self, case: &Case<Op, C>, c: &mut impl Choices) {
+        // Now and then only a core heals: whoever may be lost is, at the very end of the faults.
+        if self.kinds.has(FaultKind::Retire) && c.per_mille(250) {
+            while let Some(node) = self.lose(c) {
+                self.add(Place::At(case.heal_at), Kind::Retire { node });
+            }
+        }
         for kind in self.kinds.only(CLOCKS).iter() {
             for node in 0..case.nodes.len() {
                 if c.below(2) == 0 {
@@ -337,9 +391,10 @@ impl Drafted<'_> {
                 self.add(Place::At(Duration::ZERO), kind);
             } else if FATES.has(kind) {
                 let machines = case.nodes.len() + usize::from(case.clients.count);
+                let (from, to) = c.link(case.nodes.len(), machines);
                 let address = Address {
-                    from: c.node(machines),
-                    to: c.node(machines),
+                    from,
+                    to,
                     origin: Origin::Call(case.calls[call].id),
                     nth: 1 + c.below(3) as u32,
                 };
@@ -387,18 +442,25 @@ impl Drafted<'_> {
     fn strike<Op, C>(&mut self, case: &Case<Op, C>, kind: FaultKind, c: &mut impl Choices) {
         let nodes = case.nodes.len();
         let node = c.node(nodes);
+        let (disk, torn) = (DISKS.has(kind), kind == FaultKind::TornWrite);
         let Some(kind) = self.kind(kind, node, nodes, case, c) else { return };
-        let place = if c.below(2) == 0 {
+        let place = if c.below(if disk { 4 } else { 2 }) == 0 {
             Place::At(c.moment(self.busy))
         } else {
-            let pattern = c.of(&["any", "Force", "Force", "Send", "Send", "Reply", "Persist"]);
-            let reach = c.of(&[4, 16, 64]);
+            let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];
+            let pattern = c.of(if disk { &anywhere[4..] } else { &anywhere });
+            // Most count what one call causes, whatever others do; some count everything.
+            let call = c.below(case.calls.len() as u64) as usize;
+            let one = c.below(4) != 0;
+            let all = if disk { [2, 4, 16] } else { [4, 16, 64] };
+            let reach = c.of(if one { &[2, 4, 8] } else { &all });
             let nth = 1 + c.below(reach) as u32;
+            let edges = [Edge::During, Edge::Before, Edge::After];
             Place::Effect {
-                edge: c.of(&[Edge::Before, Edge::During, Edge::After]),
+                edge: c.of(if torn { &edges[..1] } else { &edges }),
                 node: kind.clone().nodes_mut().first().map_or(node, |node| **node),
                 effect: EffectPattern::try_from(pattern.to_owned()).unwrap_or_default(),
-                origin: None,
+                origin: one.then(|| Origin::Call(case.calls[call].id)),
                 nth,
             }
         };
@@ -414,7 +476,9 @@ impl Drafted<'_> {
         c: &mut impl Choices,
     ) -> Option<Kind> {
         let machines = nodes + usize::from(case.clients.count);
-        let lasts = c.span(self.shape.trouble);
+        let slows = matches!(kind, FaultKind::Cut | FaultKind::SlowLink | FaultKind::SlowSync);
+        let trouble = self.shape.trouble;
+        let lasts = if slows { c.while_(trouble) } else { c.span(trouble) };
         Some(match kind {
             FaultKind::Cut => {
                 let side = c.below(1 << nodes.min(16)) | 1 << node.0.min(15);
@@ -429,12 +493,10 @@ impl Drafted<'_> {
                     lasts,
                 }
             }
-            FaultKind::SlowLink => Kind::SlowLink {
-                from: c.node(machines),
-                to: c.node(machines),
-                by: c.span(case.network.tail),
-                lasts,
-            },
+            FaultKind::SlowLink => {
+                let (from, to) = c.link(nodes, machines);
+                Kind::SlowLink { from, to, by: c.span(case.network.tail), lasts }
+            }
             FaultKind::Crash => Kind::Crash { node, down: lasts },
             FaultKind::Restart => Kind::Restart { node },
             FaultKind::CrashLoop => Kind::CrashLoop {

@@ -49,8 +49,20 @@ pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
 
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
+    judge_within(scenario, case, None)
+}
+
+/// As [`judge_recorded`], with another bound on the engine's steps.
+pub(crate) fn judge_within<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    steps: Option<u64>,
+) -> (Outcome, Record) {
     let mut world = World::new(case);
     world.record();
+    if let Some(steps) = steps {
+        world.limit_steps(steps);
+    }
     let (outcome, world) = run(scenario, case, world);
     let record = Record {
         events: world.events().to_vec(),
@@ -85,7 +97,7 @@ fn run<S: Scenario>(
         steps: world.steps(),
         deliveries: world.deliveries(),
         operations: run.counts(),
-        effective: world.effective().and(case.drawn().only(world.clock_effects())),
+        effective: world.effective(),
         marks: world.marks().to_vec(),
         uses: world.uses(),
     };

@@ -66,22 +66,24 @@ pub fn time(nanos: u64) -> String {
     }
 }
 
-/// A `Debug` text without the names of fields: `Vote { tx: t1, yes: true }` is `Vote t1 true`.
+/// A `Debug` text without what says little: the names of fields and the braces around them.
+/// `Vote { tx: t1, yes: true }` is `Vote t1 true`.
 fn terse(text: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let name = word.strip_suffix(':').filter(|name| {
+    let is_name = |word: &str| {
+        word.strip_suffix(':').is_some_and(|name| {
             name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        });
-        // A field's name, and the braces around the fields, say little.
-        if name.is_some() || word == "{" || word == "}" {
-            continue;
+        })
+    };
+    let mut terse = String::with_capacity(text.len());
+    for word in text.split_whitespace().filter(|word| !is_name(word)) {
+        let word: String = word.chars().filter(|c| !matches!(c, '{' | '}' | ',')).collect();
+        // What closes a bracket stays with what stands in it.
+        if !terse.is_empty() && !word.starts_with([')', ']']) {
+            terse.push(' ');
         }
-        words.push(
-            word.trim_end_matches(',').to_owned() + if word.ends_with("),") { "," } else { "" },
-        );
+        terse.push_str(&word);
     }
-    words.join(" ")
+    terse.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn clip(text: &str) -> String {
@@ -176,5 +178,22 @@ fn select(lines: Vec<Line>) -> Vec<Option<Line>> {
             return lines.into_iter().zip(keep).map(|(line, keep)| keep.then_some(line)).collect();
         }
         most -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terse_texts_keep_values_and_drop_names() {
+        for (debug, terse_text) in [
+            ("Vote { tx: t0.1.0, yes: true }", "Vote t0.1.0 true"),
+            ("Ok(Committed { values: [] })", "Ok(Committed [])"),
+            ("Prepared(Redo { tx: t1, keys: [k0, k1] })", "Prepared(Redo t1 [k0 k1])"),
+            ("Written", "Written"),
+        ] {
+            assert_eq!(terse(debug), terse_text);
+        }
     }
 }

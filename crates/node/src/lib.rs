@@ -1,4 +1,4 @@
-//! Protocols as state machines: the [`Node`] trait, the context it answers through, and its effects.
+//! Protocols as state machines: the [`Node`] trait, the context it answers through, its effects.
 //!
 //! A protocol reaches nothing: no socket, no clock, no disk. It is told events and answers with
 //! [`Effect`]s, which are data. An engine applies them one by one, so a crash can fall between any

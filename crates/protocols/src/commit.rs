@@ -61,7 +61,7 @@ pub enum Action {
 /// One step of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
-    /// The participant: an index into the coordinator's list.
+    /// The participant: an index into the coordinator's list. People count from 1: index 0 is p1.
     pub at: u16,
     /// Which of its keys.
     pub key: Key,
@@ -71,7 +71,7 @@ pub struct Item {
 
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{}.{:?}", self.at, self.key)?;
+        write!(f, "p{}.{:?}", self.at + 1, self.key)?;
         match self.action {
             Action::Add(amount) => write!(f, "{amount:+}"),
             Action::Read => f.write_str("?"),

@@ -14,6 +14,9 @@ pub const CASE_VERSION: u32 = 1;
 /// The most nodes, clients' machines apart, that a case may have.
 pub const MAX_NODES: usize = 64;
 
+/// The most clients that a case may have: links are counted in pairs of machines.
+pub const MAX_CLIENTS: u16 = 1000;
+
 /// The number that fixes every draw of a run. Written in hexadecimal: `0x29`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -293,14 +296,33 @@ impl<Op, Config> Case<Op, Config> {
             self.network.fastest <= self.network.slowest,
             "network.fastest: expected at most network.slowest".to_owned(),
         )?;
-        let mut calls = BTreeSet::new();
-        for call in &self.calls {
-            let place = format!("calls: id {}", call.id);
-            expect(calls.insert(call.id), format!("{place}: there twice"))?;
-            expect(call.client < self.clients.count, format!("{place}: no such client"))?;
-            expect(call.to.index() < self.nodes.len(), format!("{place}: no node {}", call.to))?;
-        }
+        expect(
+            self.clients.count <= MAX_CLIENTS,
+            format!("clients.count: {}: expected at most {MAX_CLIENTS}", self.clients.count),
+        )?;
+        self.check_calls()?;
         self.check_faults()
+    }
+
+    fn check_calls(&self) -> Result<(), String> {
+        let mut ids = BTreeSet::new();
+        let mut latest = vec![None; usize::from(self.clients.count)];
+        for call in &self.calls {
+            let refuse = |what: String| Err(format!("calls: id {}: {what}", call.id));
+            if !ids.insert(call.id) {
+                return refuse("there twice".to_owned());
+            }
+            let Some(latest) = latest.get_mut(usize::from(call.client)) else {
+                return refuse("no such client".to_owned());
+            };
+            if latest.replace(call.id) > Some(call.id) {
+                return refuse("expected increasing ids of each client's calls".to_owned());
+            }
+            if call.to.index() >= self.nodes.len() {
+                return refuse(format!("no node {}", call.to));
+            }
+        }
+        Ok(())
     }
 
     fn check_faults(&self) -> Result<(), String> {
@@ -319,6 +341,12 @@ impl<Op, Config> Case<Op, Config> {
                 fault.kind.clone().nodes_mut().into_iter().find(|n| n.index() >= limit)
             {
                 return Err(format!("{place}: no node {node}"));
+            }
+            match fault.place {
+                Place::Effect { node, .. } if node.index() >= machines => {
+                    return Err(format!("{place}: no node {node}"));
+                }
+                _ => {}
             }
             if !fits(&fault.place, &fault.kind) {
                 return Err(format!("{place}: a fault of this kind cannot be placed there"));

@@ -78,8 +78,8 @@ pub(crate) struct CallState<Op> {
 
 pub(crate) struct Client {
     pub(crate) process: u32,
-    /// The call that it is busy with.
-    pub(crate) busy: Option<u32>,
+    /// A call of its has begun and not ended.
+    pub(crate) busy: bool,
     /// Indices of its calls that have not begun, the next one last.
     pub(crate) waiting: Vec<u32>,
 }
@@ -112,7 +112,7 @@ impl<N: Node> Clients<N> {
             })
             .collect();
         let mut clients: Vec<Client> = (0..case.clients.count)
-            .map(|process| Client { process: process.into(), busy: None, waiting: Vec::new() })
+            .map(|process| Client { process: process.into(), busy: false, waiting: Vec::new() })
             .collect();
         for index in (0..calls.len()).rev() {
             clients[usize::from(calls[index].client)].waiting.push(index as u32);
@@ -162,11 +162,11 @@ impl<N: Node> World<N> {
     /// Begins a client's next call.
     pub(crate) fn begin(&mut self, client: u16) {
         let state = &mut self.clients.clients[usize::from(client)];
-        if state.busy.is_some() {
+        if state.busy {
             return;
         }
         let Some(index) = state.waiting.pop() else { return };
-        state.busy = Some(index);
+        state.busy = true;
         let process = state.process;
         let operation = self.operations;
         self.operations += 1;
@@ -253,7 +253,7 @@ impl<N: Node> World<N> {
             state.process = self.next_process;
             self.next_process += 1;
         }
-        state.busy = None;
+        state.busy = false;
         let next = state.waiting.last().copied();
         self.tell_history(operation, Actor::Client(client), process, id, what);
         if let Some(next) = next {

@@ -1,7 +1,7 @@
-//! A node's clocks: a monotonic one with a rate of its own, and a wall clock that cannot be trusted.
+//! A node's clocks: a monotonic one with a rate of its own, and a wall clock that may show anything.
 
 /// Where wall clocks start: 2026-01-01T00:00:00Z, in nanoseconds.
-const EPOCH: i128 = 1_767_225_600_000_000_000;
+const EPOCH: u64 = 1_767_225_600_000_000_000;
 const MILLION: i128 = 1_000_000;
 
 /// The clocks of one node. Rates are parts per million off true time.
@@ -33,7 +33,7 @@ impl Clock {
     #[inline]
     pub fn wall(&self, now: u64) -> u64 {
         let since = if self.wall_ppm == 0 { now } else { scale(now, self.wall_ppm) };
-        (EPOCH + i128::from(since) + i128::from(self.wall_offset_nanos)).max(0) as u64
+        (EPOCH + since).saturating_add_signed(self.wall_offset_nanos)
     }
 }
 

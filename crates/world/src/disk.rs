@@ -10,6 +10,8 @@ pub(crate) struct Disk<R> {
     synced: usize,
     /// A snapshot that is written beside the log and not yet in its place.
     beside: Option<Vec<R>>,
+    /// How many snapshots have taken the log's place.
+    pub(crate) rewrites: u32,
     /// The fault that filled it.
     pub(crate) full: Option<usize>,
     /// What becomes of the next sync.
@@ -35,6 +37,7 @@ impl<R> Disk<R> {
             log: Vec::new(),
             synced: 0,
             beside: None,
+            rewrites: 0,
             full: None,
             failing: None,
             rot: None,
@@ -62,6 +65,7 @@ impl<R> Disk<R> {
     pub(crate) fn sync(&mut self) {
         if let Some(records) = self.beside.take() {
             self.log = records;
+            self.rewrites += 1;
         }
         self.synced = self.log.len();
     }
@@ -72,6 +76,7 @@ impl<R> Disk<R> {
             && dice.below(2) == 0
         {
             self.log = records;
+            self.rewrites += 1;
             self.synced = self.log.len();
         }
     }

@@ -70,7 +70,7 @@ pub enum End {
     Quiet,
     /// The case's end was reached.
     Time,
-    /// More steps than any honest run takes: a livelock.
+    /// More steps than any honest run takes, or more that waits: a livelock, or a storm.
     Steps,
     /// A node answered a request that it was never asked, or sent to what is no node: no shell
     /// could deliver that.
@@ -126,6 +126,9 @@ pub struct World<N: Node> {
 
 /// Steps after which a run counts as a livelock.
 const STEP_LIMIT: u64 = 2_000_000;
+
+/// Events that wait at once in no honest run: a storm.
+const QUEUE_LIMIT: usize = 1 << 20;
 
 /// Nanoseconds, bounded so that a few of them can be added.
 pub(crate) fn nanos(duration: std::time::Duration) -> u64 {
@@ -262,8 +265,12 @@ impl<N: Node> World<N> {
             self.end = End::Quiet;
             return None;
         };
-        if at > self.end_at || self.steps >= self.step_limit {
-            self.end = if at > self.end_at { End::Time } else { End::Steps };
+        if at > self.end_at {
+            self.end = End::Time;
+            return None;
+        }
+        if self.steps >= self.step_limit || self.queue.len() >= QUEUE_LIMIT {
+            self.end = End::Steps;
             return None;
         }
         Some((at, event))

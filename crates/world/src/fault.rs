@@ -43,7 +43,7 @@ fault_kinds! {
     Pause "pause" "a process stops for a while; its clocks go on",
     Retire "retire" "a node is lost for good",
     PowerLoss "power_loss" "nodes lose power: any of the unsynced suffix of their logs is gone",
-    TornWrite "torn_write" "a power loss in the middle of a write: the torn record is refused at start",
+    TornWrite "torn_write" "a power loss in the middle of a write: the torn record is refused",
     BitRot "bit_rot" "a read at start meets bad data: it is read again, or the node stays down",
     FailedSync "failed_sync" "a sync fails, which crashes the node",
     FullDisk "full_disk" "nothing more can be written until heal",
@@ -54,7 +54,7 @@ fault_kinds! {
     Rate "rate" "a monotonic clock runs fast or slow, within the scenario's bound",
     Retry "retry" "a client sends its request again after a time-out",
     DuplicateRequest "duplicate_request" "a client's request is sent twice",
-    ClientCrash "client_crash" "a client gives up in the middle of a call, whose outcome stays unknown",
+    ClientCrash "client_crash" "a client ends in a call, whose outcome stays unknown",
 }
 
 impl fmt::Display for FaultKind {

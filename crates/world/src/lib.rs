@@ -1,7 +1,7 @@
 //! The simulated cluster: one thread, one heap of events, no async, no compiler flag.
 //!
 //! - `engine`: the [`World`] and its `step`; `observe`: what may be seen of it
-//! - an event's way: `post` brings a message, `machine` runs the handler, `effects` does what it asks
+//! - an event's way: `post` brings it, `machine` runs the handler, `effects` does what that asks
 //! - what is faked: `network`, `disk`, `clock`, `clients`
 //! - what goes wrong: [`fault`] (as data), `plan` (while it runs), `adversary` (what each one does)
 //! - `origin`: message addresses, which make every draw independent of what it did not cause

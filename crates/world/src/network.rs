@@ -123,6 +123,7 @@ impl Network {
         fate
     }
 
+    #[inline]
     fn way(&self, roll: u64) -> u64 {
         self.fastest + ((u128::from(roll) * u128::from(self.span)) >> 64) as u64
     }
@@ -148,10 +149,12 @@ impl Network {
         fate.corrupt = dice.bits() & 0xffff < self.corrupt;
     }
 
+    #[inline]
     pub(crate) fn is_stream(&self) -> bool {
         !self.streams.is_empty()
     }
 
+    #[inline]
     fn stream(&mut self, from: NodeId, to: NodeId) -> Option<&mut Stream> {
         self.streams.get_mut(from.index() * self.machines + to.index()).filter(|_| from != to)
     }

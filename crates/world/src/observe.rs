@@ -35,6 +35,12 @@ impl<N: Node> World<N> {
         self.machines.get(id.index()).map_or(&[], |machine| machine.disk.durable())
     }
 
+    /// How many snapshots have replaced the node's log. While the number stays, its durable log
+    /// only grows, and what has been looked at need not be looked at again.
+    pub fn rewrites(&self, id: NodeId) -> u32 {
+        self.machines.get(id.index()).map_or(0, |machine| machine.disk.rewrites)
+    }
+
     /// The node whose durable log the last step may have changed, if any.
     pub fn changed(&self) -> Option<NodeId> {
         self.changed

@@ -54,7 +54,8 @@ impl Plan {
             match &fault.place {
                 Place::At(_) => {}
                 Place::Effect { edge, node, effect, origin, nth } => {
-                    plan.armed_nodes |= 1 << node.0;
+                    // Clients' machines have no effects to wait for.
+                    plan.armed_nodes |= 1u64.checked_shl(node.0.into()).unwrap_or(0);
                     plan.armed.push(Armed {
                         fault: index,
                         edge: *edge,
@@ -163,6 +164,9 @@ impl Plan {
     /// itself, that was the effect of its fate.
     #[inline]
     pub(crate) fn arrived(&mut self, from: NodeId, to: NodeId, sent: u32) {
+        if self.reordered.is_empty() {
+            return;
+        }
         for slow in self.reordered.iter_mut().filter(|slow| slow.from == from && slow.to == to) {
             slow.overtaken |= slow.sent < sent;
             if slow.sent == sent && slow.overtaken {

@@ -104,7 +104,9 @@ impl<N: Node> World<N> {
             None => {}
             Some(Late::Delay(by)) => {
                 late = late.saturating_add(by);
-                counts.add(FaultKind::Delay);
+                if by > 0 {
+                    counts.add(FaultKind::Delay);
+                }
             }
             Some(Late::Reorder(by)) => {
                 late = late.saturating_add(by);

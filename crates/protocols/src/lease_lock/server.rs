@@ -85,6 +85,7 @@ impl LockServer {
         match self.leases.get(&object) {
             // 5.3: a copy, while its grant lasts.
             Some(grant) if grant.owner == owner && grant.req == req => {
+                cx.mark("a retried Acquire got the same grant");
                 cx.send(owner, Msg::Granted { object, req, fence: grant.fence });
             }
             // 5.3: a copy of what waits, has ended, or was given up.

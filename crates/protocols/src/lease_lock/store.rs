@@ -14,9 +14,13 @@ pub struct Cell {
     count: u64,
     /// Each client's last applied request.
     done: BTreeMap<NodeId, Outcome>,
-    /// The writes since the last snapshot: the next one carries them, for those who audit the log.
+    /// The last writes, which a snapshot carries on for those who audit the log.
     recent: Vec<Applied>,
 }
+
+/// How many writes a snapshot carries on. Whoever audits the log may look at it only now and then:
+/// a store that has been paused can go through several snapshots in one moment.
+const CARRIED: usize = 32;
 
 /// An applied request: under which token, and what it wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -158,9 +162,11 @@ impl Store {
 
     fn compact(&mut self, cx: &mut Context) {
         if self.logged > self.compact {
+            for cell in self.cells.values_mut() {
+                cell.recent.drain(..cell.recent.len().saturating_sub(CARRIED));
+            }
             let records = self.cells.iter().map(|(o, cell)| Record::Object(*o, cell.clone()));
             cx.snapshot(records.collect());
-            self.cells.values_mut().for_each(|cell| cell.recent.clear());
             self.logged = 0;
         }
     }

@@ -347,9 +347,10 @@ impl Participant {
     fn forget_below(&mut self, mark: TxId, cx: &mut Cx<TwoPhaseCommit>) {
         let known = self.low_water.entry(mark.coordinator).or_insert(mark);
         *known = mark.max(*known);
-        let over = |tx: &TxId| tx.coordinator == mark.coordinator && *tx < mark;
+        let over = |tx: &TxId| tx.coordinator == mark.coordinator;
         let prepared = |state: &State| matches!(state, State::Prepared { .. });
-        let finished = self.txs.iter().filter(|(tx, state)| over(tx) && !prepared(state));
+        let older = self.txs.range(..mark);
+        let finished = older.filter(|(tx, state)| over(tx) && !prepared(state));
         let finished: Vec<TxId> = finished.map(|(tx, _)| *tx).collect();
         for tx in finished {
             self.release(tx, cx);

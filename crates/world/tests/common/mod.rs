@@ -41,6 +41,8 @@ pub enum Do {
     Mark,
     /// Answers a request that was never made.
     Lie(u16, u32),
+    /// What only that node does.
+    Only(u16, Vec<Do>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -113,6 +115,8 @@ impl Puppet {
                     }
                 }
                 Do::Mark => cx.mark("reached"),
+                Do::Only(node, then) if cx.me() == NodeId(node) => self.play(request, then, cx),
+                Do::Only(..) => {}
                 Do::Lie(client, call) => cx.reply(RequestId { client: NodeId(client), call }, 0),
             }
         }

@@ -1,0 +1,160 @@
+//! A bank over two-phase commit: transfers between accounts at different participants, and
+//! `read_all`, which must always see the same sum.
+
+use crate::commit::{self, Cast, Commit, Judge};
+use checkers::Verdict;
+use explorer::{CaseFor, Run, Scenario, Shape};
+use history::Outcome;
+use node::{Dice, NodeId};
+use proptest::prelude::*;
+use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
+use protocols::two_phase_commit::TwoPhaseCommit;
+use std::marker::PhantomData;
+use world::World;
+
+/// Accounts at each participant.
+const ACCOUNTS: u16 = 2;
+
+/// What each account starts with.
+const OPENING: i64 = 10;
+
+/// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
+pub struct Bank<N> {
+    node: PhantomData<fn() -> N>,
+}
+
+/// The bank over presumed abort.
+pub fn bank() -> Bank<TwoPhaseCommit> {
+    Bank::default()
+}
+
+impl<N> Default for Bank<N> {
+    /// The bank over any commit protocol.
+    fn default() -> Self {
+        Self { node: PhantomData }
+    }
+}
+
+/// A `read_all` is drawn as one Read, which [`Scenario::fit`] makes one of every account.
+fn op(dice: &mut Dice) -> Op {
+    let amount = 1 + dice.below(9) as i64;
+    let account = |dice: &mut Dice| (dice.below(4) as u16, Key(dice.below(ACCOUNTS.into()) as u16));
+    match dice.below(100) {
+        0..15 => Op::transfer((0, Key(0)), (1, Key(0)), amount),
+        15..30 => Op::transfer((1, Key(0)), (0, Key(0)), amount),
+        30..50 => Op::read_all([(0, Key(0))]),
+        _ => Op::transfer(account(dice), account(dice), amount),
+    }
+}
+
+fn accounts(nodes: &[Config]) -> impl Iterator<Item = (u16, Key, i64)> {
+    let participants = Cast::of(nodes).participants;
+    (0..).zip(participants).flat_map(|(at, node)| {
+        let balances = match &nodes[node.index()].role {
+            Role::Participant { balances } => balances.as_slice(),
+            Role::Coordinator { .. } => &[],
+        };
+        balances.iter().map(move |(key, balance)| (at, *key, *balance))
+    })
+}
+
+fn is_read_all(op: &Op) -> bool {
+    !op.items.is_empty() && op.items.iter().all(|item| item.action == Action::Read)
+}
+
+impl<N: Commit> Scenario for Bank<N> {
+    type Node = N;
+
+    fn name(&self) -> String {
+        "bank".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "transfers over two-phase commit: money is conserved in every sum that is read".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { faults: commit::FAULTS, marks: commit::MARKS, ..Shape::default() }
+    }
+
+    fn op(&self) -> impl Strategy<Value = Op> {
+        any::<u64>().prop_map(|key| op(&mut Dice::new(key)))
+    }
+
+    fn cluster(&self, _: &Shape) -> impl Strategy<Value = Vec<Config>> {
+        any::<u64>().prop_map(|key| {
+            let dice = &mut Dice::new(key);
+            let balances: Vec<_> = (0..ACCOUNTS).map(|key| (Key(key), OPENING)).collect();
+            let coordinators = 1 + u16::from(dice.below(3) == 0);
+            let participants = 2 + dice.below(3) as u16;
+            commit::cluster(coordinators, participants, &balances, &commit::timing(dice))
+        })
+    }
+
+    /// A transfer takes at one participant what it gives at another; a `read_all` leaves none out.
+    fn fit(&self, op: &mut Op, nodes: &[Config]) {
+        if is_read_all(op) {
+            *op = Op::read_all(accounts(nodes).map(|(at, key, _)| (at, key)));
+            return;
+        }
+        let participants = Cast::of(nodes).participants.len().max(1) as u16;
+        op.items.iter_mut().for_each(|item| item.at %= participants);
+        if let [from, to] = &mut op.items[..]
+            && let (Action::Add(amount), Action::Add(_)) = (from.action, to.action)
+        {
+            to.action = Action::Add(-amount);
+            if to.at == from.at {
+                to.at = (from.at + 1) % participants;
+            }
+        }
+    }
+
+    fn entries(&self, nodes: &[Config], _: u16) -> Vec<NodeId> {
+        Cast::of(nodes).coordinators
+    }
+
+    fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
+        commit::without_node(nodes, node, (1, 2))
+    }
+
+    fn role(&self, nodes: &[Config], node: NodeId) -> String {
+        Cast::of(nodes).role(node)
+    }
+
+    /// Money moves, and is neither made nor lost, by every operation.
+    fn valid(&self, case: &CaseFor<Self>) -> bool {
+        let amount = |item: &Item| match item.action {
+            Action::Add(amount) => amount,
+            Action::Read | Action::Veto => 0,
+        };
+        commit::is_addressed(case)
+            && case.calls.iter().all(|call| call.op.items.iter().map(amount).sum::<i64>() == 0)
+    }
+
+    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+        let mut judge = Judge::default();
+        move |world: &World<N>| judge.step(world)
+    }
+
+    fn check(&self, run: &Run<N>) -> Verdict {
+        sums(run).and_then(|| commit::settled(run)).and_then(|| commit::verdicts(run))
+    }
+}
+
+/// Every committed `read_all` saw all the money there is.
+fn sums<N: Commit>(run: &Run<N>) -> Verdict {
+    let all: Vec<(u16, Key, i64)> = accounts(&run.case.nodes).collect();
+    let money: i64 = all.iter().map(|(_, _, balance)| balance).sum();
+    for operation in run.history().operations() {
+        let Outcome::Ok(Ret::Committed { values }) = operation.outcome else { continue };
+        if !is_read_all(operation.op) || operation.op.items.len() != all.len() {
+            continue;
+        }
+        let sum: i64 = values.iter().map(|reading| reading.balance).sum();
+        if values.len() != all.len() || sum != money {
+            let message = format!("call {} read a sum of {sum}, expected {money}", operation.call);
+            return Verdict::violated("conservation", "read_all", message);
+        }
+    }
+    Verdict::Holds
+}

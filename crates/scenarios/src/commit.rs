@@ -1,0 +1,163 @@
+//! What every atomic commitment owes: the judge that its scenarios share, and their clusters.
+//!
+//! While a run goes on, [`Judge`] looks at what becomes durable, at what nodes believe where that
+//! decides something, and at what clients are told: AC1 agreement, AC2 validity, AC3 stability;
+//! each operation applied at most once at each participant; no balance below 0; nothing applied of
+//! an operation whose client was told that it never is. Each is judged at the step that breaks it,
+//! because a later repair can make the end states agree.
+//!
+//! At the end, [`settled`] is AC5, and [`verdicts`] compares what clients were told with what is
+//! durable, and every balance with the operations that are in it; AC4 is asked of calm cases.
+
+mod judge;
+mod verdicts;
+
+pub use judge::Judge;
+pub use verdicts::{settled, verdicts};
+
+use checkers::Anomaly;
+use node::{Dice, Node, NodeId, Observe};
+use protocols::commit::{Config, Durable, Key, Op, Ret, Role, TxId, View};
+use std::time::Duration;
+use world::{Case, FaultKind, Faults};
+
+/// A commit protocol, right or not.
+pub trait Commit:
+    Node<Op = Op, Ret = Ret, Config = Config> + Observe<Durable = Durable, View = View>
+{
+}
+
+impl<N> Commit for N where
+    N: Node<Op = Op, Ret = Ret, Config = Config> + Observe<Durable = Durable, View = View>
+{
+}
+
+/// Faults that a commit protocol survives: nobody reads a wall clock, and no node may be lost.
+pub const FAULTS: Faults = Faults::ALL.without(Faults::of(&[
+    FaultKind::WallOffset,
+    FaultKind::WallDrift,
+    FaultKind::WallJump,
+    FaultKind::Retire,
+]));
+
+/// What a campaign with a right protocol must have reached.
+pub const MARKS: &[&str] = &[
+    "coordinator restarted with a commit to finish",
+    "in-doubt participant inquired",
+    "in-doubt participant restarted",
+    "participant compacted its log",
+    "peer ended a doubt",
+    "retry found its operation applied",
+];
+
+/// Timers that stand in no fixed ratio to each other: bugs hide behind ratios.
+pub fn timing(dice: &mut Dice) -> Config {
+    let mut time = || Duration::from_millis(20 + dice.below(381));
+    Config {
+        vote_timeout: time(),
+        work_timeout: time(),
+        inquiry_interval: time(),
+        resend_interval: time(),
+        ask_peers: dice.below(4) != 0,
+        compact_after: [1, 2, 5, 1000][dice.below(4) as usize],
+        ..Config::default()
+    }
+}
+
+/// Coordinators first, then participants with these accounts each.
+pub fn cluster(
+    coordinators: u16,
+    participants: u16,
+    balances: &[(Key, i64)],
+    timing: &Config,
+) -> Vec<Config> {
+    let nodes = (coordinators..coordinators + participants).map(NodeId).collect();
+    let coordinator = Role::Coordinator { participants: nodes };
+    let participant = Role::Participant { balances: balances.to_vec() };
+    let roles = std::iter::repeat_n(coordinator, coordinators.into())
+        .chain(std::iter::repeat_n(participant, participants.into()));
+    roles.map(|role| Config { role, ..timing.clone() }).collect()
+}
+
+/// Who plays which part.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// Those that take requests.
+    pub coordinators: Vec<NodeId>,
+    /// Those that vote, in the order in which operations number them.
+    pub participants: Vec<NodeId>,
+}
+
+impl Cast {
+    /// Reads it from the nodes' configurations.
+    pub fn of<'a>(nodes: impl IntoIterator<Item = &'a Config>) -> Self {
+        let mut cast = Self::default();
+        for (id, config) in (0..).map(NodeId).zip(nodes) {
+            if let Role::Coordinator { participants } = &config.role {
+                cast.coordinators.push(id);
+                cast.participants.clone_from(participants);
+            }
+        }
+        cast
+    }
+
+    /// The name in stories.
+    pub fn role(&self, node: NodeId) -> String {
+        let place = |list: &[NodeId]| list.iter().position(|other| *other == node);
+        match (place(&self.coordinators), place(&self.participants)) {
+            (Some(_), _) if self.coordinators.len() == 1 => "coordinator".to_owned(),
+            (Some(place), _) => format!("c{}", place + 1),
+            (_, Some(place)) => format!("p{}", place + 1),
+            _ => node.to_string(),
+        }
+    }
+
+    /// The participant's number in operations.
+    fn number(&self, node: NodeId) -> Option<u16> {
+        self.participants.iter().position(|other| *other == node).map(|place| place as u16)
+    }
+}
+
+/// The cluster without one node, as long as this many coordinators and participants are left.
+pub fn without_node(nodes: &[Config], node: NodeId, least: (usize, usize)) -> Option<Vec<Config>> {
+    let cast = Cast::of(nodes);
+    let coordinator = cast.coordinators.contains(&node);
+    let (coordinators, participants) = (cast.coordinators.len(), cast.participants.len());
+    let enough = match coordinator {
+        true => coordinators > least.0,
+        false => participants > least.1 && cast.participants.contains(&node),
+    };
+    if !enough {
+        return None;
+    }
+    let moved = |other: NodeId| if other > node { NodeId(other.0 - 1) } else { other };
+    let rest = cast.participants.iter().filter(|other| **other != node);
+    let rest: Vec<NodeId> = rest.map(|other| moved(*other)).collect();
+    let mut nodes = nodes.to_vec();
+    nodes.remove(node.index());
+    for config in &mut nodes {
+        if let Role::Coordinator { participants } = &mut config.role {
+            participants.clone_from(&rest);
+        }
+    }
+    Some(nodes)
+}
+
+/// Whether every call goes to a coordinator and names participants that exist.
+pub fn is_addressed(case: &Case<Op, Config>) -> bool {
+    let cast = Cast::of(&case.nodes);
+    case.calls.iter().all(|call| {
+        let exists = |at| usize::from(at) < cast.participants.len();
+        cast.coordinators.contains(&call.to) && call.op.items.iter().all(|item| exists(item.at))
+    })
+}
+
+fn anomaly(class: &'static str, message: String) -> Anomaly {
+    Anomaly::new("commit", class, message)
+}
+
+/// AC1 is broken.
+fn split(cast: &Cast, id: TxId, committed: NodeId, aborted: NodeId) -> Anomaly {
+    let (yes, no) = (cast.role(committed), cast.role(aborted));
+    anomaly("AC1 agreement", format!("{id:?} committed at {yes}, aborted at {no}"))
+}

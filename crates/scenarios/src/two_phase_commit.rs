@@ -1,0 +1,168 @@
+//! Two-phase commit on trial: free votes over one to four participants, AC1 to AC5.
+
+use crate::commit::{self, Cast, Commit, Judge};
+use checkers::Verdict;
+use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use node::{Dice, NodeId};
+use proptest::prelude::*;
+use protocols::commit::{Action, Config, Item, Key, Op};
+use protocols::naive::{
+    two_phase_commit_a::TwoPhaseCommitA, two_phase_commit_b::TwoPhaseCommitB,
+    two_phase_commit_c::TwoPhaseCommitC, two_phase_commit_d::TwoPhaseCommitD,
+    two_phase_commit_e::TwoPhaseCommitE,
+};
+use protocols::two_phase_commit::TwoPhaseCommit;
+use std::marker::PhantomData;
+use world::World;
+
+/// Keys of each participant.
+const KEYS: u16 = 4;
+
+/// What each key starts with.
+const OPENING: i64 = 10;
+
+/// Operations with free votes over one coordinator and its participants.
+pub struct FreeVotes<N> {
+    name: &'static str,
+    about: &'static str,
+    expected: Expected,
+    marks: &'static [&'static str],
+    node: PhantomData<fn() -> N>,
+}
+
+/// Presumed abort (protocols.md P1).
+pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
+    FreeVotes {
+        name: "two_phase_commit",
+        about: "two-phase commit, presumed abort: all participants or none, and nothing in doubt",
+        expected: Expected::Holds,
+        marks: commit::MARKS,
+        node: PhantomData,
+    }
+}
+
+impl<N> FreeVotes<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+    }
+}
+
+/// The exhibit without a decision.
+pub fn version_a() -> FreeVotes<TwoPhaseCommitA> {
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_a",
+        "no decision: each participant is asked twice and decides",
+    )
+}
+
+/// The exhibit that executes before it decides.
+pub fn version_b() -> FreeVotes<TwoPhaseCommitB> {
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_b",
+        "decides by the results, when all have executed",
+    )
+}
+
+/// The exhibit whose participants pull.
+pub fn version_c() -> FreeVotes<TwoPhaseCommitC> {
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_c",
+        "participants call a coordinator that always says commit",
+    )
+}
+
+/// The exhibit that forgets whom it has prepared.
+pub fn version_d() -> FreeVotes<TwoPhaseCommitD> {
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_d",
+        "a No ends it, and nobody tells those that are prepared",
+    )
+}
+
+/// The exhibit that tells the client alone.
+pub fn version_e() -> FreeVotes<TwoPhaseCommitE> {
+    FreeVotes::exhibit(
+        "naive::two_phase_commit_e",
+        "the first one prepared decides, and nobody is told",
+    )
+}
+
+/// One to four items; half of them on the participant's first key, so that some meet.
+fn op(dice: &mut Dice) -> Op {
+    let count = 1 + dice.below(4);
+    let item = |dice: &mut Dice| Item {
+        at: dice.below(4) as u16,
+        key: Key((dice.below(2) * dice.below(KEYS.into())) as u16),
+        action: match dice.below(20) {
+            0 => Action::Veto,
+            1..=4 => Action::Read,
+            5..=8 => Action::Add(-1 - dice.below(4) as i64),
+            _ => Action::Add(1 + dice.below(4) as i64),
+        },
+    };
+    Op { items: (0..count).map(|_| item(dice)).collect() }
+}
+
+impl<N: Commit> Scenario for FreeVotes<N> {
+    type Node = N;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn about(&self) -> String {
+        self.about.to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            faults: commit::FAULTS,
+            marks: self.marks,
+            expected: self.expected,
+            ..Shape::default()
+        }
+    }
+
+    fn op(&self) -> impl Strategy<Value = Op> {
+        any::<u64>().prop_map(|key| op(&mut Dice::new(key)))
+    }
+
+    fn cluster(&self, _: &Shape) -> impl Strategy<Value = Vec<Config>> {
+        any::<u64>().prop_map(|key| {
+            let dice = &mut Dice::new(key);
+            let balances: Vec<_> = (0..KEYS).map(|key| (Key(key), OPENING)).collect();
+            commit::cluster(1, 2 + dice.below(3) as u16, &balances, &commit::timing(dice))
+        })
+    }
+
+    fn fit(&self, op: &mut Op, nodes: &[Config]) {
+        let participants = Cast::of(nodes).participants.len().max(1) as u16;
+        op.items.iter_mut().for_each(|item| item.at %= participants);
+    }
+
+    fn entries(&self, nodes: &[Config], _: u16) -> Vec<NodeId> {
+        Cast::of(nodes).coordinators
+    }
+
+    fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
+        commit::without_node(nodes, node, (1, 1))
+    }
+
+    fn role(&self, nodes: &[Config], node: NodeId) -> String {
+        Cast::of(nodes).role(node)
+    }
+
+    fn valid(&self, case: &CaseFor<Self>) -> bool {
+        commit::is_addressed(case)
+    }
+
+    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+        let mut judge = Judge::default();
+        move |world: &World<N>| judge.step(world)
+    }
+
+    fn check(&self, run: &Run<N>) -> Verdict {
+        commit::settled(run).and_then(|| commit::verdicts(run))
+    }
+}
