@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const EXHIBIT: &str = "naive::register_without_write_back";
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.toml");
@@ -184,8 +184,7 @@ fn file_errors() {
     ran(&["replay", shown(&folder)]).ends(74).complains(&[shown(&folder)]);
     ran(&["init", &format!("{}/below", shown(&file))]).ends(74).complains(&["file/below"]);
 
-    // Long before the campaign would end.
-    let begun = Instant::now();
+    // Before the campaign, which would take days.
     let below = format!("{}/below", shown(&file));
     let explore = ["explore", "register", "--seeds", "1000000000"];
     let with = |more: &[&str]| -> Ran {
@@ -196,8 +195,7 @@ fn file_errors() {
     with(&["--repros", shown(&file)]).ends(74).complains(&[shown(&file)]);
     with(&["--out", &below]).ends(74).complains(&[&below]);
     with(&["--out", shown(&folder)]).ends(74).complains(&[shown(&folder)]);
-    assert!(begun.elapsed() < Duration::from_secs(60), "these end before the campaign begins");
-    assert_eq!(files(&folder), [file], "and leave nothing behind");
+    assert_eq!(files(&folder), [file], "nothing is left behind");
 }
 
 /// A full disk, for the results and for standard output.
@@ -331,7 +329,7 @@ fn saved_whole_and_once_for_each_signature() {
     let arguments = ["explore", EXHIBIT, "--seeds", "20000", "--campaign", "7", "--no-shrink"];
     let again = run(tribunal(&arguments).args(["--repros", shown(&root)])).ends(1);
     assert!(again.out.contains(shown(saved)), "{}", again.out);
-    assert_eq!(repro::below(&root), [saved.clone()], "one signature, one file");
+    assert_eq!(repro::below(&root), std::slice::from_ref(saved), "one signature, one file");
 }
 
 /// In CI the source tree stays as it is; the case is printed, and put below `target`.
