@@ -449,11 +449,11 @@ impl Drafted<'_> {
         } else {
             let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];
             let pattern = c.of(if disk { &anywhere[4..] } else { &anywhere });
-            // Most count what one call causes, whatever others do; some count everything.
+            // Half count what one call causes, whatever others do; half count everything.
             let call = c.below(case.calls.len() as u64) as usize;
-            let one = c.below(4) != 0;
+            let one = c.below(2) == 0;
             let all = if disk { [2, 4, 16] } else { [4, 16, 64] };
-            let reach = c.of(if one { &[2, 4, 8] } else { &all });
+            let reach = c.of(if one { &[1, 2, 4] } else { &all });
             let nth = 1 + c.below(reach) as u32;
             let edges = [Edge::During, Edge::Before, Edge::After];
             Place::Effect {

@@ -2,6 +2,7 @@
 
 use checkers::{Model, Verdict, linearizable};
 use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::QuorumRegister;
@@ -125,9 +126,12 @@ where
 
     fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
         let mut seen = Seen::default();
-        move |world: &World<N>| match world.changed() {
-            Some(node) => seen.look(node, &N::durable(world.durable(node))),
-            None => Verdict::Holds,
+        move |world: &World<N>| {
+            let verdict = match world.changed() {
+                Some(node) => seen.look(node, &N::durable(world.durable(node))),
+                None => Verdict::Holds,
+            };
+            verdict.and_then(|| seen.hear(&world.history().events, world.nodes()))
         }
     }
 
@@ -164,11 +168,14 @@ fn lost<Op, Config>(case: &world::Case<Op, Config>) -> usize {
     nodes.len()
 }
 
-/// Equal timestamps mean equal values, and neither a replica's cell nor what a front end has
-/// recorded ever goes back.
+/// Equal timestamps mean equal values; neither a replica's cell nor what a front end has recorded
+/// ever goes back; and a client that is told of its write can count on a majority's disks.
 #[derive(Default)]
 struct Seen {
     values: BTreeMap<(u8, Ts), u32>,
+    stamps: BTreeMap<(u8, u32), Ts>,
+    writes: BTreeMap<u32, (u8, u32)>,
+    heard: usize,
     cells: BTreeMap<(NodeId, u8), Ts>,
     recorded: BTreeMap<NodeId, Ts>,
 }
@@ -202,7 +209,36 @@ impl Seen {
         Verdict::Holds
     }
 
+    /// Follows what clients are told.
+    fn hear(&mut self, events: &[Event<Op, Ret>], nodes: usize) -> Verdict {
+        for event in &events[self.heard..] {
+            match (&event.what, self.writes.get(&event.op)) {
+                (What::Invoke(Op::Write { key, value }), _) => {
+                    self.writes.insert(event.op, (*key, *value));
+                }
+                (What::Ok(Ret::Written), Some(&(key, value))) => {
+                    let ts = self.stamps.get(&(key, value)).copied().unwrap_or(Ts::ZERO);
+                    let holds = |node: u16| {
+                        self.cells.get(&(NodeId(node), key)).is_some_and(|cell| *cell >= ts)
+                    };
+                    let stored = (0..nodes as u16).filter(|node| holds(*node)).count();
+                    if ts == Ts::ZERO || stored <= nodes / 2 {
+                        let message = format!(
+                            "{value} is written, its client hears, and {stored} of {nodes} disks \
+                             hold it"
+                        );
+                        return Verdict::violated("register", "answer without a majority", message);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.heard = events.len();
+        Verdict::Holds
+    }
+
     fn agree(&mut self, key: u8, ts: Ts, value: u32) -> Verdict {
+        self.stamps.insert((key, value), ts);
         let known = *self.values.entry((key, ts)).or_insert(value);
         if known == value {
             return Verdict::Holds;
