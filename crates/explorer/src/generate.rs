@@ -448,7 +448,7 @@ impl Drafted<'_> {
             Place::At(c.moment(self.busy))
         } else {
             let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];
-            let pattern = c.of(if disk { &anywhere[4..] } else { &anywhere });
+            let pattern = if disk { "Force" } else { c.of(&anywhere) };
             // Half count what one call causes, whatever others do; half count everything.
             let call = c.below(case.calls.len() as u64) as usize;
             let one = c.below(2) == 0;
