@@ -8,8 +8,8 @@
 //!
 //! # From a find to a repro
 //!
-//! The bytes that libFuzzer leaves below `fuzz/artifacts/case` mean something else with every change
-//! of a scenario or of the generator. So a find is made small at once, and the text of its repro
+//! The bytes that libFuzzer leaves below `fuzz/artifacts/case` mean something else with every
+//! change of a scenario or of the generator. So a find is made small at once, and the text of its repro
 //! goes to standard error, from `# A case that Tribunal saved` to `# The end of the repro`. Save it
 //! and go on without the fuzzer:
 //!

@@ -6,7 +6,7 @@
 //! $ cargo +nightly fuzz run case_toml -- -max_total_time=60
 //! ```
 //!
-//! A find is a repro file already: `cargo run --release -- replay fuzz/artifacts/case_toml/crash-…`.
+//! A find is a repro file already: `tribunal replay fuzz/artifacts/case_toml/crash-…` runs it.
 //!
 //! What a file asks for is bounded here: [`MOST_BYTES`] of text, [`MOST_STEPS`] of the engine. A
 //! verdict, whatever it is, is no find: a file may configure a cluster that keeps no promise, and a

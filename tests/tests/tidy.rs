@@ -35,8 +35,7 @@ const COLUMNS: usize = 100;
 const LINES: usize = 600;
 
 /// Files that are longer than [`LINES`], and how long each may be at most: the numbers only fall.
-const LONG: [(&str, usize); 2] =
-    [("crates/protocols/src/quorum_register.rs", 732), ("crates/world/src/engine.rs", 729)];
+const LONG: [(&str, usize); 1] = [("crates/protocols/src/quorum_register.rs", 732)];
 
 /// What must not stay behind, in pieces so that this file holds none of it.
 const LEFTOVERS: [(&str, &str); 8] = [
@@ -81,7 +80,9 @@ fn columns(file: &File) -> Vec<String> {
 }
 
 fn leftovers(file: &File) -> Vec<String> {
-    let lines = (1..).zip(file.text.lines());
+    // What test files share is not all used by each of them, and no `expect` fits them all.
+    let shared = |line: &str| file.path.contains("/tests/common/") && line.contains("dead_code");
+    let lines = (1..).zip(file.text.lines()).filter(|(_, line)| !shared(line));
     let pairs = lines.flat_map(|line| LEFTOVERS.map(|leftover| (line, leftover)));
     let found = pairs.filter(|((_, line), (word, _))| line.contains(word));
     found.map(|((n, _), (word, instead))| format!("{}:{n}: {word}: {instead}", file.path)).collect()

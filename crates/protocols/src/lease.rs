@@ -202,8 +202,8 @@ pub struct Stored {
     /// How many writes made it. As each adds one, `value` differs from `count` once an update has
     /// been lost, and ever after.
     pub count: u64,
-    /// The last `writes.len()` of them, in order: at least the last 32, so that whoever looks at the
-    /// log now and then sees each write.
+    /// The last `writes.len()` of them, in order: at least the last 32, so that whoever looks at
+    /// the log now and then sees each write.
     pub writes: Vec<Applied>,
 }
 

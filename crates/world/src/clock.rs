@@ -1,4 +1,4 @@
-//! A node's clocks: a monotonic one with a rate of its own, and a wall clock that may show anything.
+//! A node's clocks: a monotonic one with its own rate, and a wall clock that nobody can trust.
 
 /// Where wall clocks start: 2026-01-01T00:00:00Z, in nanoseconds.
 const EPOCH: u64 = 1_767_225_600_000_000_000;

@@ -53,8 +53,8 @@
 //!
 //! # Deviations
 //!
-//! - No renewals (5.5 allows them): work that takes longer than a lease never ends. And as a wait in
-//!   line uses up the lease that it is for (5.7), holders that get theirs in turn, each with too
+//! - No renewals (5.5 allows them): work that takes longer than a lease never ends. And as a wait
+//!   in line uses up the lease that it is for (5.7), holders that get theirs in turn, each with too
 //!   little left of it, can waste them all for ever: `work` and six message delays, times the
 //!   number of holders, must fit into the bound of 5.7.
 //! - A holder serves up to `batch` requests for one object under one grant; that is what the
