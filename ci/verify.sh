@@ -18,6 +18,7 @@ tree() { if git rev-parse --git-dir >/dev/null 2>&1; then git status --porcelain
 before=$(tree)
 
 step cargo fmt --all --check
+step cargo fmt --manifest-path fuzz/Cargo.toml --check
 # The side-by-side benchmarks pull in other people's simulators: nobody builds them in passing.
 step cargo clippy --workspace --exclude bench-peers --all-targets --locked -- -D warnings
 step cargo test # the README's command, word for word

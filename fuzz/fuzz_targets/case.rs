@@ -9,9 +9,9 @@
 //! # From a find to a repro
 //!
 //! The bytes that libFuzzer leaves below `fuzz/artifacts/case` mean something else with every
-//! change of a scenario or of the generator. So a find is made small at once, and the text of its repro
-//! goes to standard error, from `# A case that Tribunal saved` to `# The end of the repro`. Save it
-//! and go on without the fuzzer:
+//! change of a scenario or of the generator. So a find is made small at once, and the text of its
+//! repro goes to standard error, from `# A case that Tribunal saved` to `# The end of the repro`.
+//! Save it and go on without the fuzzer:
 //!
 //! ```console
 //! $ cargo +nightly fuzz run case fuzz/artifacts/case/crash-… 2>&1 |

@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use world::World;
 
 /// Keys of each participant.
-const KEYS: u16 = 8;
+const KEYS: u16 = 16;
 
 /// What each key starts with.
 const OPENING: i64 = 10;
