@@ -135,9 +135,14 @@ fn campaigns(
             return Err(unfit(&report, broken));
         }
         show_failures(*scenario, &report, arguments, results, named)?;
-        code = code.max(judge(&report, named));
+        code = worse(code, judge(&report, named));
     }
     Ok(code)
+}
+
+/// Of two verdicts' codes the worse: a violation wins over not knowing.
+fn worse(one: u8, other: u8) -> u8 {
+    if one == exit::VIOLATED || other == exit::HOLDS { one } else { other }
 }
 
 /// With names, the verdicts themselves; without, whether each is the expected one.
