@@ -3,11 +3,13 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 
+mod decision;
 mod linearizable;
 mod model;
 pub mod models;
 mod verdict;
 
+pub use decision::{Conflict, Decision};
 pub use linearizable::{DEAD_END, STEPS, linearizable, linearizable_within};
 pub use model::{Keyed, Model};
 pub use verdict::{Anomaly, Verdict};

@@ -1,5 +1,7 @@
 //! What a sequential object is: the specification that a history is held against.
 
+use crate::Decision;
+use history::Operation;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -81,6 +83,18 @@ pub trait Model {
     /// of unknown outcome, which makes it much faster; `false` is always right.
     fn observes(&self, _op: &Self::Op, _ret: Option<&Self::Ret>) -> bool {
         false
+    }
+
+    /// A procedure of this object's own, in polynomial time, for the histories that it knows how
+    /// to judge, such as those of a register whose written values all differ; `None` for others,
+    /// which a search judges. `operations` are those of one object in the order of invocation;
+    /// failed ones are not among them.
+    fn decide(
+        &self,
+        _key: &Self::Key,
+        _operations: &[Operation<'_, Self::Op, Self::Ret>],
+    ) -> Option<Decision> {
+        None
     }
 
     /// A state in the words of the message that a person reads: "the state could only be …".
