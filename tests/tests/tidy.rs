@@ -10,17 +10,18 @@ use toml::{Table, Value};
 const ROWS: [&[&str]; 6] = [
     &["codec", "history", "node"],
     &["checkers", "protocols", "world"],
-    &["explorer"],
+    &["explorer", "mutants"],
     &["scenarios"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];
 
 /// Crates that may use even less: judges never see the world, protocols know nothing of
-/// simulation, and a search knows no protocol.
-const ONLY: [(&str, &[&str]); 3] = [
+/// simulation and their mutants no more, and a search knows no protocol.
+const ONLY: [(&str, &[&str]); 4] = [
     ("checkers", &["history"]),
     ("explorer", &["checkers", "codec", "history", "node", "world"]),
+    ("mutants", &["node", "protocols"]),
     ("protocols", &["node"]),
 ];
 

@@ -2,18 +2,18 @@
 
 use crate::exit::{self, Failure};
 use crate::results::{Results, say};
-use crate::{Registry, find, output, repros};
+use crate::{Registry, find, nearest, output, repros};
 use clap::Args;
 use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict, repro};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use node::Mutation;
+use node::MutationKind;
 use std::io::IsTerminal as _;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use world::{Faults, Seed};
+use world::{Faults, Mutant, Seed};
 
 /// Cases of a scenario when nothing is said: with all scenarios, about a minute on two cores.
 const DEFAULT_SEEDS: u64 = 300_000;
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     faults: Option<Faults>,
     /// Plant a bug; `tribunal list` shows them
     #[arg(long, value_name = "ID")]
-    mutant: Option<Mutation>,
+    mutant: Option<Mutant>,
     /// Name another stream of seeds: a number, 0x… or decimal
     #[arg(long, value_name = "C")]
     campaign: Option<Seed>,
@@ -98,6 +98,9 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     } else {
         arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
     };
+    for scenario in &chosen {
+        planted(*scenario, arguments.mutant.as_ref())?;
+    }
     // What cannot be written at the end should be known at the start.
     repros::writable(&repros::root(arguments.repros.as_deref()))?;
     let mut results = Results::open(arguments.json, arguments.out.as_deref())?;
@@ -106,6 +109,21 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     let closed = results.close();
     let code = code?;
     closed.map(|()| code)
+}
+
+/// Whether the bug is a generic one, or the scenario's own.
+fn planted(scenario: &dyn AnyScenario, mutant: Option<&Mutant>) -> Result<(), Failure> {
+    let Some(Mutant::Own(asked)) = mutant else { return Ok(()) };
+    let own = scenario.mutants().into_iter().map(|(id, _)| id);
+    if own.clone().any(|id| id == asked) {
+        return Ok(());
+    }
+    let all = own.chain(MutationKind::ALL.map(MutationKind::name));
+    Err(Failure::usage(format!(
+        "{} has no mutant {asked:?}: the nearest is {:?}; `tribunal list` shows all",
+        scenario.name(),
+        nearest(all, asked)
+    )))
 }
 
 fn campaigns(

@@ -108,6 +108,8 @@ pub trait AnyScenario: Send + Sync {
     fn about(&self) -> String;
     /// Its shape.
     fn shape(&self) -> Shape;
+    /// The ids of its own planted bugs, with one line about each.
+    fn mutants(&self) -> Vec<(&'static str, &str)>;
     /// Puts it on trial.
     fn explore(&self, budget: &Budget, progress: &Progress) -> Report;
     /// Runs one seed, makes its failure small and tells it; `None` if it does not fail.
@@ -167,6 +169,10 @@ impl<S: Scenario> AnyScenario for S {
         Scenario::shape(self)
     }
 
+    fn mutants(&self) -> Vec<(&'static str, &str)> {
+        Scenario::mutants(self).iter().map(|planted| (planted.id, &*planted.about)).collect()
+    }
+
     fn explore(&self, budget: &Budget, progress: &Progress) -> Report {
         campaign::explore(self, budget, progress)
     }
@@ -181,7 +187,7 @@ impl<S: Scenario> AnyScenario for S {
         text: &str,
         steps: Option<u64>,
     ) -> Result<Replay, ReproError> {
-        let repro = repro::parse::<S>(path, text)?;
+        let repro = repro::parse(self, path, text)?;
         let (outcome, record) = judge_within(self, &repro.case, steps);
         let replayed = compare(&repro, &outcome, &record);
         let names = names(self, &repro.case);
@@ -197,11 +203,11 @@ impl<S: Scenario> AnyScenario for S {
     }
 
     fn shrink(&self, path: &Path, text: &str) -> Result<Option<Exhibit>, ReproError> {
-        Ok(exhibit(self, repro::parse::<S>(path, text)?.case, true))
+        Ok(exhibit(self, repro::parse(self, path, text)?.case, true))
     }
 
     fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError> {
-        let mut repro = repro::parse::<S>(path, text)?;
+        let mut repro = repro::parse(self, path, text)?;
         place_again(self, &mut repro);
         repro.digest = repro::hex(judge(self, &repro.case).digest);
         repro.to_text().map_err(|reason| ReproError::Text { path: path.to_owned(), reason })

@@ -2,15 +2,15 @@
 //! decoder is the same, and every outcome of every choice is a valid case.
 
 use crate::scenario::{CaseFor, ConfigOf, OpOf, Scenario, Shape};
-use node::{Mutation, NodeId, mix};
+use node::{NodeId, mix};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::time::Duration;
 use world::case::{CASE_VERSION, Clients, Profile};
 use world::fault::{Direction, EffectPattern};
 use world::{
-    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Network, Origin, Place, Seed,
-    SyncFailure,
+    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Mutant, Network, Origin, Place,
+    Seed, SyncFailure,
 };
 
 /// How a campaign narrows its cases down.
@@ -23,7 +23,7 @@ pub struct Narrow {
     /// At most so many calls.
     pub max_calls: Option<u16>,
     /// The planted bug.
-    pub mutant: Option<Mutation>,
+    pub mutant: Option<Mutant>,
 }
 
 /// Where choices come from.

@@ -1,5 +1,6 @@
 //! One run of one case, from the first event to the verdict.
 
+use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
 use std::any::Any;
@@ -31,6 +32,23 @@ pub struct Outcome {
     pub uses: Uses,
 }
 
+impl Outcome {
+    /// Of a case that was not run.
+    fn unknown(reason: String) -> Self {
+        Self {
+            verdict: Verdict::Unknown(reason),
+            digest: 0,
+            ended_at: 0,
+            steps: 0,
+            deliveries: 0,
+            operations: (0, 0),
+            effective: Faults::NONE,
+            marks: Vec::new(),
+            uses: Uses::default(),
+        }
+    }
+}
+
 /// What a run left for a person to look at.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Record {
@@ -44,12 +62,12 @@ pub struct Record {
 
 /// Runs a case and judges it. A panic in a node or in the scenario is a finding.
 pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
-    run(scenario, case, World::new(case)).0
+    watched(scenario, case, Watch::default()).0
 }
 
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
-    judge_within(scenario, case, None)
+    watched(scenario, case, Watch { record: true, steps: None })
 }
 
 /// As [`judge_recorded`], with another bound on the engine's steps.
@@ -58,25 +76,36 @@ pub(crate) fn judge_within<S: Scenario>(
     case: &CaseFor<S>,
     steps: Option<u64>,
 ) -> (Outcome, Record) {
-    let mut world = World::new(case);
-    world.record();
-    if let Some(steps) = steps {
-        world.limit_steps(steps);
-    }
-    let (outcome, world) = run(scenario, case, world);
-    let record = Record {
-        events: world.events().to_vec(),
-        drawn: world.drawn().to_vec(),
-        missed: world.missed(),
-    };
-    (outcome, record)
+    watched(scenario, case, Watch { record: true, steps })
 }
 
-fn run<S: Scenario>(
-    scenario: &S,
-    case: &CaseFor<S>,
-    mut world: World<S::Node>,
-) -> (Outcome, World<S::Node>) {
+/// What is wanted of a run beside its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    /// Every event.
+    record: bool,
+    /// Another bound on the engine's steps.
+    steps: Option<u64>,
+}
+
+/// Runs a case on the right node, or on the broken one that it names.
+fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
+    match planted::own(scenario, case.mutant.as_ref()) {
+        Ok(None) => run(scenario, case, watch),
+        Ok(Some(planted)) => planted.run(case, watch),
+        // Whoever reads a case refuses it before this.
+        Err(reason) => (Outcome::unknown(reason), Record::default()),
+    }
+}
+
+pub(crate) fn run<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
+    let mut world = World::new(case);
+    if watch.record {
+        world.record();
+    }
+    if let Some(steps) = watch.steps {
+        world.limit_steps(steps);
+    }
     let verdict = catch(|| {
         let mut invariant = scenario.invariant();
         while world.step() {
@@ -101,7 +130,15 @@ fn run<S: Scenario>(
         marks: world.marks().to_vec(),
         uses: world.uses(),
     };
-    (outcome, world)
+    let record = match watch.record {
+        false => Record::default(),
+        true => Record {
+            events: world.events().to_vec(),
+            drawn: world.drawn().to_vec(),
+            missed: world.missed(),
+        },
+    };
+    (outcome, record)
 }
 
 fn ended(end: End) -> Verdict {

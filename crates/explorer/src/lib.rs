@@ -3,6 +3,7 @@
 //! - [`scenario`]: what to try and what must hold
 //! - [`generate`]: cases out of seeds, or out of a fuzzer's bytes
 //! - [`mod@judge`]: one run of one case
+//! - [`planted`]: a scenario's own planted bugs
 //! - [`campaign`]: many seeds on all cores
 //! - [`mod@shrink`]: smaller cases with the same signature
 //! - [`repro`]: saved cases
@@ -13,6 +14,7 @@ pub mod any;
 pub mod campaign;
 pub mod generate;
 pub mod judge;
+pub mod planted;
 pub mod repro;
 pub mod scenario;
 pub mod shrink;
@@ -26,6 +28,7 @@ pub use campaign::{Broken, Budget, Finding, Progress, Report, campaign_of, explo
 pub use checkers::{Anomaly, Verdict};
 pub use generate::{Narrow, case_of_bytes, case_of_seed};
 pub use judge::{Outcome, Record, judge, judge_recorded};
+pub use planted::Planted;
 pub use repro::{Repro, ReproError, Status};
 pub use scenario::{CaseFor, ConfigOf, Expected, OpOf, Run, Scenario, Shape};
 pub use shrink::{Shrunk, shrink};

@@ -2,9 +2,11 @@
 //! `read_all`, which must always see the same sum.
 
 use crate::commit::{self, Cast, Commit, Judge};
+use crate::planted::planted;
 use checkers::Verdict;
-use explorer::{CaseFor, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
+use mutants::Bug;
 use node::{Dice, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
@@ -20,19 +22,24 @@ const OPENING: i64 = 10;
 
 /// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
 pub struct Bank<N> {
+    mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
 /// The bank over presumed abort.
 pub fn bank() -> Bank<TwoPhaseCommit> {
-    Bank::default()
+    Bank { mutants: mutants::two_phase_commit!(plant), ..Bank::default() }
 }
 
 impl<N> Default for Bank<N> {
     /// The bank over any commit protocol.
     fn default() -> Self {
-        Self { node: PhantomData }
+        Self { mutants: Vec::new(), node: PhantomData }
     }
+}
+
+fn plant<N: Commit>(bug: &Bug) -> Planted<Op, Config> {
+    planted(bug, Bank::<N>::default())
 }
 
 /// A `read_all` is drawn as one Read, which [`Scenario::fit`] makes one of every account.
@@ -129,6 +136,10 @@ impl<N: Commit> Scenario for Bank<N> {
         };
         commit::is_addressed(case)
             && case.calls.iter().all(|call| call.op.items.iter().map(amount).sum::<i64>() == 0)
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {

@@ -13,10 +13,12 @@
 //! - **Progress**: with time enough in a lease to work, nothing is left undone at the end, no lock
 //!   is held or waited for, and who asks well after heal is served in time.
 
+use crate::planted::planted;
 use checkers::models::{FencedMutex, FencedOp, FencedRet};
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
+use mutants::Bug;
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
 use protocols::LeaseLock;
@@ -40,6 +42,7 @@ pub struct LeaseLocks<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -58,19 +61,32 @@ pub fn lease_lock() -> LeaseLocks<LeaseLock> {
             "a smaller token was refused",
             "a retried request had been applied",
         ],
+        mutants: mutants::lease_lock!(plant),
         node: PhantomData,
+    }
+}
+
+impl<N> LeaseLocks<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
 /// The exhibit whose store looks at no fence.
 pub fn unfenced() -> LeaseLocks<LeaseLockUnfenced> {
-    LeaseLocks {
-        name: "naive::lease_lock_unfenced",
-        about: "whoever has the lock writes, and nobody checks a fence: updates are lost",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    LeaseLocks::exhibit(
+        "naive::lease_lock_unfenced",
+        "whoever has the lock writes, and nobody checks a fence: updates are lost",
+    )
+}
+
+fn plant<N>(bug: &Bug) -> Planted<Op, Config>
+where
+    N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
+{
+    planted(bug, LeaseLocks::<N>::exhibit("lease_lock", bug.what))
 }
 
 impl<N> Scenario for LeaseLocks<N>
@@ -177,6 +193,10 @@ where
                 Kind::Retire { node } | Kind::BitRot { node, permanent: true } => node > STORE,
                 _ => true,
             })
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {

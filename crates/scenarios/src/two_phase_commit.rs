@@ -1,8 +1,10 @@
 //! Two-phase commit on trial: free votes over one to four participants, AC1 to AC5.
 
 use crate::commit::{self, Cast, Commit, Judge};
+use crate::planted::planted;
 use checkers::Verdict;
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use mutants::Bug;
 use node::{Dice, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op};
@@ -27,6 +29,7 @@ pub struct FreeVotes<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -37,6 +40,7 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
         about: "two-phase commit, presumed abort: all participants or none, and nothing in doubt",
         expected: Expected::Holds,
         marks: commit::MARKS,
+        mutants: mutants::two_phase_commit!(plant),
         node: PhantomData,
     }
 }
@@ -44,8 +48,13 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
 impl<N> FreeVotes<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
+}
+
+fn plant<N: Commit>(bug: &Bug) -> Planted<Op, Config> {
+    planted(bug, FreeVotes::<N>::exhibit("two_phase_commit", bug.what))
 }
 
 /// The exhibit without a decision.
@@ -156,6 +165,10 @@ impl<N: Commit> Scenario for FreeVotes<N> {
 
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         commit::is_addressed(case)
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {

@@ -1,6 +1,7 @@
 //! The heap engine: one thread, one heap of events, no async. [`World::step`] takes the next event
 //! and follows it to its end.
 
+use crate::Mutant;
 use crate::case::CaseOf;
 use crate::clients::Clients;
 use crate::fault::Origin;
@@ -173,7 +174,7 @@ impl<N: Node> World<N> {
             origins,
             first_call,
             heal_origin,
-            mutation: case.mutant.clone(),
+            mutation: case.mutant.as_ref().and_then(Mutant::generic).cloned(),
             history: History::new(),
             operations: 0,
             next_process: machines as u32,

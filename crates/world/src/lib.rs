@@ -17,6 +17,7 @@ mod effects;
 mod engine;
 pub mod fault;
 mod machine;
+mod mutant;
 mod network;
 mod observe;
 mod origin;
@@ -34,5 +35,6 @@ pub use fault::{
     Address, Direction, Edge, EffectPattern, Fault, FaultKind, Faults, Kind, Origin, Place,
     SyncFailure,
 };
+pub use mutant::Mutant;
 pub use network::Drawn;
 pub use trace::{Digest, Happening, TraceEvent};

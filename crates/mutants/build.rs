@@ -1,0 +1,238 @@
+//! Applies every patch to the protocol that it is for, and writes `mutants.rs`: a module for each
+//! copy, what is known of it, and for each protocol a macro that names all of its copies.
+
+use diffy::patch_set::{ParseOptions, PatchSet};
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A protocol that patches are for.
+struct Protocol {
+    /// Its file or folder, and the folder of its patches.
+    name: &'static str,
+    /// Its sources, below `protocols/src`; the first one is its module.
+    files: &'static [&'static str],
+    /// Its node.
+    node: &'static str,
+    /// What it shares with clients and judges, which no patch touches: `super::commit`.
+    shared: &'static str,
+}
+
+const PROTOCOLS: [Protocol; 3] = [
+    Protocol {
+        name: "two_phase_commit",
+        files: &[
+            "two_phase_commit/mod.rs",
+            "two_phase_commit/coordinator.rs",
+            "two_phase_commit/observe.rs",
+            "two_phase_commit/participant.rs",
+        ],
+        node: "TwoPhaseCommit",
+        shared: "commit",
+    },
+    Protocol {
+        name: "lease_lock",
+        files: &[
+            "lease_lock/mod.rs",
+            "lease_lock/holder.rs",
+            "lease_lock/server.rs",
+            "lease_lock/store.rs",
+        ],
+        node: "LeaseLock",
+        shared: "lease",
+    },
+    Protocol {
+        name: "quorum_register",
+        files: &["quorum_register.rs"],
+        node: "QuorumRegister",
+        shared: "register",
+    },
+];
+
+/// What the head of a patch must say, after its first line: `<id>: <what it does>`.
+const KEYS: [&str; 5] = ["schedule", "expected", "class", "scenario", "source"];
+const CLASSES: [(&str, &str); 5] =
+    [("E", "E"), ("M", "M"), ("H", "H"), ("V", "V"), ("control", "Control")];
+
+fn main() -> ExitCode {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo says it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says it"));
+    let sources = here.join("../protocols/src");
+    println!("cargo::rerun-if-changed=patches");
+    let mut generated = String::from("// Written by the build script.\n");
+    let mut errors = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
+    for protocol in &PROTOCOLS {
+        for file in protocol.files {
+            println!("cargo::rerun-if-changed={}", sources.join(file).display());
+        }
+        let mut copies = String::new();
+        for path in patches(&here.join("patches").join(protocol.name)) {
+            match plant(protocol, &path, &sources, &out) {
+                Ok((id, _)) if ids.contains(&id) => {
+                    errors.push(format!("{}: {id} is there twice", shown(&path)));
+                }
+                Ok((id, code)) => {
+                    let module = id.to_lowercase();
+                    let constant = id.to_uppercase();
+                    let _ =
+                        write!(copies, "$plant::<$crate::{module}::Node>(&$crate::{constant}),");
+                    generated += &code;
+                    ids.push(id);
+                }
+                Err(why) => errors.push(format!("{}: {why}", shown(&path))),
+            }
+        }
+        let name = protocol.name;
+        let _ = write!(
+            generated,
+            "/// Calls a generic function with each copy of `{name}`, and makes a vector of it.\n\
+             #[macro_export]\nmacro_rules! {name} {{ ($plant:ident) => {{ vec![{copies}] }} }}\n"
+        );
+    }
+    let all: Vec<String> = ids.iter().map(|id| id.to_uppercase()).collect();
+    let _ = write!(
+        generated,
+        "/// Every planted bug.\npub const ALL: [Bug; {}] = [{}];\n",
+        all.len(),
+        all.join(", ")
+    );
+    fs::write(out.join("mutants.rs"), generated).expect("cargo's own folder");
+    for error in &errors {
+        println!("cargo::error={error}");
+    }
+    if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The patches of a folder, in the order in which people count: A2 before A10.
+fn patches(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    found.sort_by_key(|path| {
+        let stem = stem(path);
+        let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+        let letters: String = stem.chars().take_while(|c| !c.is_ascii_digit()).collect();
+        (letters.len() > 1, letters, digits.parse().unwrap_or(0u32), stem)
+    });
+    found
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A path as a person would name it.
+fn shown(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
+    let parts: Vec<_> = parts.into_iter().rev().collect();
+    format!("crates/mutants/{}", parts.join("/"))
+}
+
+/// Writes the patched copy, and answers with the bug's id and the code that mounts it.
+fn plant(
+    protocol: &Protocol,
+    path: &Path,
+    sources: &Path,
+    out: &Path,
+) -> Result<(String, String), String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let at = text.find("\n--- ").ok_or("no diff: expected a line that begins with `--- a/`")?;
+    let (head, diff) = text.split_at(at + 1);
+    let id = stem(path);
+    let module = id.to_lowercase();
+    let (what, fields) = read_head(&id, head)?;
+
+    let folder = out.join(&module);
+    for file in protocol.files {
+        let source = sources.join(file);
+        let text = fs::read_to_string(&source).map_err(|error| format!("{file}: {error}"))?;
+        if text.contains("crate::") {
+            return Err(format!("{file} says `crate::`, which means something else in a copy"));
+        }
+        write(&folder.join(file), &patched(&text, file, diff)?)?;
+    }
+    for name in names(diff) {
+        if !protocol.files.contains(&name.as_str()) {
+            let files = protocol.files.join(", ");
+            return Err(format!("{name} is no file of {}: expected {files}", protocol.name));
+        }
+    }
+
+    let [schedule, expected, class, scenario, source] = &fields;
+    let expected: Vec<&str> =
+        expected.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "-").collect();
+    let class = CLASSES.iter().find(|(name, _)| name == class);
+    let (_, class) = class.ok_or("class: expected E, M, H, V or control")?;
+    let Protocol { name, files, node, shared } = protocol;
+    let entry = folder.join(files[0]);
+    let constant = id.to_uppercase();
+    let code = format!(
+        "/// {what}.\npub const {constant}: Bug = Bug {{ id: {id:?}, protocol: {name:?}, \
+         scenario: {scenario:?}, what: {what:?}, schedule: {schedule:?}, expected: &{expected:?}, \
+         class: Class::{class}, source: {source:?} }};\n\
+         /// The copy that [`{constant}`] is about.\npub mod {module} {{\n    \
+         use protocols::{shared};\n    #[path = {entry:?}]\n    mod {name};\n    \
+         pub use {name}::{node} as Node;\n}}\n",
+    );
+    Ok((id, code))
+}
+
+/// The first line, and what stands behind each key. A line that is indented continues the one
+/// before.
+fn read_head(id: &str, head: &str) -> Result<(String, [String; 5]), String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in head.lines().filter(|line| !line.trim().is_empty()) {
+        match lines.last_mut() {
+            Some(last) if line.starts_with(' ') => {
+                last.push(' ');
+                last.push_str(line.trim());
+            }
+            _ => lines.push(line.trim_end().to_owned()),
+        }
+    }
+    let value = |key: &str| {
+        let found = lines.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        found.map(|value| value.trim().to_owned())
+    };
+    let what = value(id).ok_or_else(|| format!("expected `{id}: what it does` at the top"))?;
+    let mut fields: [String; 5] = Default::default();
+    for (field, key) in fields.iter_mut().zip(KEYS) {
+        *field = value(key).ok_or_else(|| format!("its head has no `{key}:`"))?;
+    }
+    Ok((what, fields))
+}
+
+/// The files that a diff names.
+fn names(diff: &str) -> Vec<String> {
+    let names = diff.lines().filter_map(|line| line.strip_prefix("--- a/"));
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+/// A file's text with its part of the diff applied, if the diff has one for it.
+fn patched(text: &str, file: &str, diff: &str) -> Result<String, String> {
+    let mut text = text.to_owned();
+    for part in PatchSet::parse(diff, ParseOptions::unidiff()) {
+        let part = part.map_err(|error| error.to_string())?;
+        let Some(patch) = part.patch().as_text() else { continue };
+        if patch.original().and_then(|name| name.strip_prefix("a/")) != Some(file) {
+            continue;
+        }
+        text = diffy::apply(&text, patch).map_err(|error| {
+            format!("no longer applies to crates/protocols/src/{file}: {error}")
+        })?;
+    }
+    Ok(text)
+}
+
+/// Leaves a file that has not changed as it is.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let written = fs::create_dir_all(parent).and_then(|()| fs::write(path, text));
+    written.map_err(|error| format!("{}: {error}", path.display()))
+}
