@@ -2,11 +2,9 @@
 //! `read_all`, which must always see the same sum.
 
 use crate::commit::{self, Cast, Commit, Judge};
-use crate::planted::planted;
 use checkers::Verdict;
 use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
-use mutants::Bug;
 use node::{Dice, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
@@ -22,13 +20,14 @@ const OPENING: i64 = 10;
 
 /// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
 pub struct Bank<N> {
-    mutants: Vec<Planted<Op, Config>>,
+    /// Planted bugs of the protocol, none unless somebody plants them.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
 /// The bank over presumed abort.
 pub fn bank() -> Bank<TwoPhaseCommit> {
-    Bank { mutants: mutants::two_phase_commit!(plant), ..Bank::default() }
+    Bank::default()
 }
 
 impl<N> Default for Bank<N> {
@@ -36,10 +35,6 @@ impl<N> Default for Bank<N> {
     fn default() -> Self {
         Self { mutants: Vec::new(), node: PhantomData }
     }
-}
-
-fn plant<N: Commit>(bug: &Bug) -> Planted<Op, Config> {
-    planted(bug, Bank::<N>::default())
 }
 
 /// A `read_all` is drawn as one Read, which [`Scenario::fit`] makes one of every account.

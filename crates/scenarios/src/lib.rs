@@ -3,7 +3,6 @@
 pub mod bank;
 mod commit;
 pub mod lease_lock;
-mod planted;
 pub mod quorum_register;
 pub mod two_phase_commit;
 
