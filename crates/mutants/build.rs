@@ -2,6 +2,7 @@
 //! copy, what is known of it, and for each protocol a macro that names all of its copies.
 
 use diffy::patch_set::{ParseOptions, PatchSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -64,32 +65,33 @@ fn main() -> ExitCode {
     let mut generated = String::from("// Written by the build script.\n");
     let mut errors = Vec::new();
     let mut ids: Vec<String> = Vec::new();
+    let mut scenarios: BTreeMap<String, String> = BTreeMap::new();
     for protocol in &PROTOCOLS {
         for file in protocol.files {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());
         }
-        let mut copies = String::new();
         for path in patches(&here.join("patches").join(protocol.name)) {
             match plant(protocol, &path, &sources, &out) {
-                Ok((id, _)) if ids.contains(&id) => {
-                    errors.push(format!("{}: {id} is there twice", shown(&path)));
+                Ok(copy) if ids.contains(&copy.id) => {
+                    errors.push(format!("{}: {} is there twice", shown(&path), copy.id));
                 }
-                Ok((id, code)) => {
-                    let module = id.to_lowercase();
-                    let constant = id.to_uppercase();
-                    let _ =
-                        write!(copies, "$plant::<$crate::{module}::Node>(&$crate::{constant}),");
+                Ok(Copy { id, scenario, code }) => {
+                    let (module, constant) = (id.to_lowercase(), id.to_uppercase());
+                    let each = format!("$plant::<$crate::{module}::Node>(&$crate::{constant}), ");
+                    *scenarios.entry(scenario).or_default() += &each;
                     generated += &code;
                     ids.push(id);
                 }
                 Err(why) => errors.push(format!("{}: {why}", shown(&path))),
             }
         }
-        let name = protocol.name;
+    }
+    for (scenario, copies) in &scenarios {
         let _ = write!(
             generated,
-            "/// Calls a generic function with each copy of `{name}`, and makes a vector of it.\n\
-             #[macro_export]\nmacro_rules! {name} {{ ($plant:ident) => {{ vec![{copies}] }} }}\n"
+            "/// Calls a generic function for each bug of scenario `{scenario}`, and makes a vector \
+             of what it answers.\n#[macro_export]\n\
+             macro_rules! {scenario} {{ ($plant:ident) => {{ vec![{copies}] }} }}\n"
         );
     }
     let all: Vec<String> = ids.iter().map(|id| id.to_uppercase()).collect();
@@ -131,13 +133,17 @@ fn shown(path: &Path) -> String {
     format!("crates/mutants/{}", parts.join("/"))
 }
 
-/// Writes the patched copy, and answers with the bug's id and the code that mounts it.
-fn plant(
-    protocol: &Protocol,
-    path: &Path,
-    sources: &Path,
-    out: &Path,
-) -> Result<(String, String), String> {
+/// A protocol with a patch applied.
+struct Copy {
+    id: String,
+    /// The scenario that it comes under.
+    scenario: String,
+    /// What mounts it.
+    code: String,
+}
+
+/// Writes the patched copy.
+fn plant(protocol: &Protocol, path: &Path, sources: &Path, out: &Path) -> Result<Copy, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let at = text.find("\n--- ").ok_or("no diff: expected a line that begins with `--- a/`")?;
     let (head, diff) = text.split_at(at + 1);
@@ -177,7 +183,7 @@ fn plant(
          use protocols::{shared};\n    #[path = {entry:?}]\n    mod {name};\n    \
          pub use {name}::{node} as Node;\n}}\n",
     );
-    Ok((id, code))
+    Ok(Copy { id, scenario: scenario.clone(), code })
 }
 
 /// The first line, and what stands behind each key. A line that is indented continues the one

@@ -32,10 +32,15 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
         };
         say(format!("  {:<40} {expected:<8} {}", scenario.name(), scenario.about()))?;
     }
-    say("\nmutants of one protocol (class, who must find it, what is wrong)")?;
-    for ((id, about), scenarios) in own_mutants(registry) {
-        say(format!("  {id:<24} {about}"))?;
-        say(format!("  {:<24} in {}", "", scenarios.join(", ")))?;
+    say("\nmutants of one scenario (class, who must find it, what is wrong)")?;
+    for scenario in registry {
+        let mutants = scenario.mutants();
+        if !mutants.is_empty() {
+            say(format!("  of {}", scenario.name()))?;
+        }
+        for (id, about) in mutants {
+            say(format!("    {id:<24} {about}"))?;
+        }
     }
     say("\nmutants of any scenario; NAME(Variant) confines one to a record, message or timer")?;
     for kind in MutationKind::ALL {
@@ -46,18 +51,4 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
         say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
     Ok(exit::HOLDS)
-}
-
-/// The scenarios' own planted bugs, each once, with the scenarios that have it.
-fn own_mutants(registry: &Registry) -> Vec<((&'static str, &str), Vec<String>)> {
-    let mut found: Vec<((&str, &str), Vec<String>)> = Vec::new();
-    for scenario in registry {
-        for mutant in scenario.mutants() {
-            match found.iter_mut().find(|(known, _)| *known == mutant) {
-                Some((_, scenarios)) => scenarios.push(scenario.name()),
-                None => found.push((mutant, vec![scenario.name()])),
-            }
-        }
-    }
-    found
 }

@@ -7,7 +7,7 @@
 //!
 //! A copy has the operations, results and configuration of the right protocol, and its own
 //! messages, records and timers. So it runs under the same scenario and is judged by the same
-//! judges. For each protocol there is a macro that names every copy of it:
+//! judges. For each scenario there is a macro that names every copy that comes under it:
 //!
 //! ```text
 //! mutants::two_phase_commit!(plant)   // vec![plant::<mutants::a1::Node>(&mutants::A1), …]
@@ -20,7 +20,7 @@ pub struct Bug {
     pub id: &'static str,
     /// The protocol that is patched: the file or folder of that name in `protocols`.
     pub protocol: &'static str,
-    /// The scenario whose campaigns must find it.
+    /// The scenario that it comes under, whose campaigns must find it.
     pub scenario: &'static str,
     /// What it does.
     pub what: &'static str,

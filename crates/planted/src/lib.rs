@@ -19,11 +19,11 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     let mut free_votes = scenarios::two_phase_commit::two_phase_commit();
     free_votes.mutants = mutants::two_phase_commit!(under_free_votes);
     let mut bank = scenarios::bank::bank();
-    bank.mutants = mutants::two_phase_commit!(under_bank);
+    bank.mutants = mutants::bank!(under_bank);
     let mut lease_lock = scenarios::lease_lock::lease_lock();
     lease_lock.mutants = mutants::lease_lock!(under_lease_lock);
     let mut register = scenarios::quorum_register::register();
-    register.mutants = mutants::quorum_register!(under_register);
+    register.mutants = mutants::register!(under_register);
 
     let planted: [Box<dyn AnyScenario>; 4] =
         [Box::new(free_votes), Box::new(bank), Box::new(lease_lock), Box::new(register)];
