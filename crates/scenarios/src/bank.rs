@@ -143,7 +143,10 @@ impl<N: Commit> Scenario for Bank<N> {
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        sums(run).and_then(|| commit::settled(run)).and_then(|| commit::verdicts(run))
+        sums(run)
+            .and_then(|| commit::agreed(run))
+            .and_then(|| commit::settled(run))
+            .and_then(|| commit::verdicts(run))
     }
 }
 

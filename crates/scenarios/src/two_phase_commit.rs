@@ -172,6 +172,6 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        commit::settled(run).and_then(|| commit::verdicts(run))
+        commit::agreed(run).and_then(|| commit::settled(run)).and_then(|| commit::verdicts(run))
     }
 }

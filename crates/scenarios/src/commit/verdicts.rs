@@ -33,7 +33,7 @@ pub fn settled<N: Commit>(run: &Run<N>) -> Verdict {
     Verdict::violated("progress", class, format!("{tx:?} is left at {who} after heal"))
 }
 
-/// Whether clients were told the truth, everybody agrees at the end, and every balance is what
+/// Whether clients were told the truth, and every balance is what
 /// the operations in it make of the opening one.
 pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
     let cast = Cast::of(&run.case.nodes);
@@ -43,14 +43,12 @@ pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
         case: run.case,
         cast,
     };
-    agreed(run, &end.cast)
-        .and_then(|| end.told_the_truth())
-        .and_then(|| end.balanced())
-        .and_then(|| end.no_trivial_abort(run))
+    end.told_the_truth().and_then(|| end.balanced()).and_then(|| end.no_trivial_abort(run))
 }
 
-/// AC1 at the end, over what nodes believe.
-fn agreed<N: Commit>(run: &Run<N>, cast: &Cast) -> Verdict {
+/// AC1 at the end, over what nodes believe. To be asked first: who has split cannot settle.
+pub fn agreed<N: Commit>(run: &Run<N>) -> Verdict {
+    let cast = Cast::of(&run.case.nodes);
     let mut outcomes: BTreeMap<TxId, (NodeId, Outcome)> = BTreeMap::new();
     for node in run.ids() {
         let Some(state) = run.state(node) else { continue };
@@ -59,7 +57,7 @@ fn agreed<N: Commit>(run: &Run<N>, cast: &Cast) -> Verdict {
             if known != outcome {
                 let commit = known == Outcome::Commit;
                 let (yes, no) = if commit { (other, node) } else { (node, other) };
-                return Verdict::Violated(split(cast, tx, yes, no));
+                return Verdict::Violated(split(&cast, tx, yes, no));
             }
         }
     }
