@@ -89,8 +89,8 @@ fn main() -> ExitCode {
     for (scenario, copies) in &scenarios {
         let _ = write!(
             generated,
-            "/// Calls a generic function for each bug of scenario `{scenario}`, and makes a vector \
-             of what it answers.\n#[macro_export]\n\
+            "/// Calls a generic function for each bug of `{scenario}`, and makes a vector of what \
+             it answers.\n#[macro_export]\n\
              macro_rules! {scenario} {{ ($plant:ident) => {{ vec![{copies}] }} }}\n"
         );
     }

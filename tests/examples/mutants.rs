@@ -21,8 +21,10 @@ struct Row {
 const HEAD: &str = "\
 # Planted bugs
 
-Each is a patch of a protocol (`crates/mutants/patches`), a few lines that break one rule. A campaign
-ends at its first violation; it counts as found only if that is by one of those who must find it.
+Each is a patch of a protocol (`crates/mutants/patches`), a few lines that break one rule. A
+campaign ends at its first violation; it counts as found only if that is by one of those who must
+find it. Where the register's invariants or a commit's agreement are broken, they say so in the run,
+before the history can show it.
 
 - **Class**: how rare the bug is, and so how many cases a campaign may take: E (at least 1 case in
   20) 100 · M (1 in 500) 2,000 · H (1 in 20,000) 60,000 · V (rarer) is shown by a saved case.
@@ -66,7 +68,8 @@ fn row(registry: &[Box<dyn AnyScenario>], bug: &Bug) -> Row {
     let campaigns = match bug.class {
         Class::E | Class::M => 30,
         Class::H => 3,
-        Class::V | Class::Control => 1,
+        Class::V => 0,
+        Class::Control => 1,
     };
     let power = measure(scenario, bug, campaigns);
     let exhibit =
@@ -110,6 +113,7 @@ fn line(row: &Row) -> String {
     let small = small.map_or("–".to_owned(), |(calls, faults)| format!("{calls} + {faults}"));
     let found = match bug.class {
         Class::Control if power.hits == 0 => "green".to_owned(),
+        Class::V => "saved case".to_owned(),
         _ => format!("{} of {}", power.found, power.campaigns),
     };
     let unmet = if power.suffices(bug.class) { "" } else { " **unmet**" };

@@ -47,9 +47,8 @@ pub struct LeaseLocks<N> {
 
 /// The lease lock with fencing (protocols.md P5).
 pub fn lease_lock() -> LeaseLocks<LeaseLock> {
+    let about = "lease lock with fencing: one holder at a time, no update lost";
     LeaseLocks {
-        name: "lease_lock",
-        about: "lease lock with fencing: one holder at a time, no update lost",
         expected: Expected::Holds,
         marks: &[
             "a lease ran out at the lock server",
@@ -60,8 +59,7 @@ pub fn lease_lock() -> LeaseLocks<LeaseLock> {
             "a smaller token was refused",
             "a retried request had been applied",
         ],
-        mutants: Vec::new(),
-        node: PhantomData,
+        ..LeaseLocks::exhibit("lease_lock", about)
     }
 }
 
@@ -75,10 +73,8 @@ impl<N> LeaseLocks<N> {
 
 /// The exhibit whose store looks at no fence.
 pub fn unfenced() -> LeaseLocks<LeaseLockUnfenced> {
-    LeaseLocks::exhibit(
-        "naive::lease_lock_unfenced",
-        "whoever has the lock writes, and nobody checks a fence: updates are lost",
-    )
+    let about = "whoever has the lock writes, and nobody checks a fence: updates are lost";
+    LeaseLocks::exhibit("naive::lease_lock_unfenced", about)
 }
 
 impl<N> Scenario for LeaseLocks<N>
