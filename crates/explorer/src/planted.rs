@@ -37,6 +37,9 @@ impl<Op, Config> Planted<Op, Config> {
     }
 }
 
+/// A planted bug of a scenario.
+type PlantedIn<S> = Planted<OpOf<S>, ConfigOf<S>>;
+
 /// The scenario's own bug that a case names, if it names one.
 ///
 /// # Errors
@@ -44,7 +47,7 @@ impl<Op, Config> Planted<Op, Config> {
 pub(crate) fn own<'a, S: Scenario>(
     scenario: &'a S,
     mutant: Option<&Mutant>,
-) -> Result<Option<&'a Planted<OpOf<S>, ConfigOf<S>>>, String> {
+) -> Result<Option<&'a PlantedIn<S>>, String> {
     let Some(Mutant::Own(id)) = mutant else { return Ok(None) };
     let found = scenario.mutants().iter().find(|planted| planted.id == id);
     found.map(Some).ok_or_else(|| format!("{} has no mutant {id:?}", scenario.name()))

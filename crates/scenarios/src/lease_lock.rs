@@ -19,9 +19,8 @@ use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
-use protocols::LeaseLock;
 use protocols::lease::{Config, Durable, Lease, Object, Op, Ret, Role, Stored, View};
-use protocols::naive::LeaseLockUnfenced;
+use protocols::{LeaseLock, naive::LeaseLockUnfenced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -40,7 +39,7 @@ pub struct LeaseLocks<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
-    /// Planted bugs of the protocol, none unless somebody plants them.
+    /// Planted bugs of the protocol.
     pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }

@@ -6,8 +6,8 @@ use common::*;
 use node::{Dice, EffectKind, Mutation, MutationKind, NodeId};
 use std::time::Duration;
 use world::{
-    Address, Case, Direction, Edge, EffectPattern, Fault, FaultKind, Kind, Network, Origin, Place,
-    Profile, Seed, SyncFailure,
+    Address, Case, Direction, Edge, EffectPattern, Fault, FaultKind, Kind, Mutant, Network, Origin,
+    Place, Profile, Seed, SyncFailure,
 };
 
 /// Any number of 64 bits or fewer: small ones, large ones and the ends of ranges.
