@@ -6,7 +6,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
-use world::{Drawn, End, Fault, Faults, TraceEvent, Uses, World};
+use world::{Drawn, End, Fault, Faults, Scene, TraceEvent, Uses, World};
 
 /// What a run came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,11 +85,11 @@ fn run<S: Scenario>(
                 return verdict;
             }
         }
-        let run = Run { case, world: &world };
+        let run = Run { case, scene: &world };
         ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
     });
     let verdict = verdict.unwrap_or_else(|panic| panicked(panic, &world));
-    let run = Run { case, world: &world };
+    let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
         digest: world.digest(),

@@ -6,7 +6,7 @@ use history::{Actor, What};
 use node::{NodeId, RequestId};
 use protocols::commit::{Action, Key, Op, Outcome, Role, TxId};
 use std::collections::BTreeMap;
-use world::World;
+use world::Scene;
 
 /// Nodes as bits.
 type Set = u64;
@@ -59,37 +59,37 @@ type Judged = Result<(), Box<Anomaly>>;
 
 impl Judge {
     /// To be asked after every step.
-    pub fn step<N: Commit>(&mut self, world: &World<N>) -> Verdict {
-        let quiet = world.changed().is_none() && world.history().events.len() == self.told;
+    pub fn step<N: Commit>(&mut self, scene: &dyn Scene<N>) -> Verdict {
+        let quiet = scene.changed().is_none() && scene.history().events.len() == self.told;
         if quiet {
             return Verdict::Holds;
         }
         if self.seen.is_empty() {
-            self.begin(world);
+            self.begin(scene);
         }
-        let judged = self.listen(world).and_then(|()| match world.changed() {
-            Some(node) => self.look(world, node),
+        let judged = self.listen(scene).and_then(|()| match scene.changed() {
+            Some(node) => self.look(scene, node),
             None => Ok(()),
         });
         judged.map_or_else(|anomaly| Verdict::Violated(*anomaly), |()| Verdict::Holds)
     }
 
-    fn begin<N: Commit>(&mut self, world: &World<N>) {
-        self.cast = Cast::of(world.ids().filter_map(|id| world.config(id)));
-        self.seen = vec![(0, 0); world.nodes()];
-        for node in world.ids() {
-            if let Some(Role::Participant { balances }) = world.config(node).map(|c| &c.role) {
+    fn begin<N: Commit>(&mut self, scene: &dyn Scene<N>) {
+        self.cast = Cast::of(scene.ids().filter_map(|id| scene.config(id)));
+        self.seen = vec![(0, 0); scene.nodes()];
+        for node in scene.ids() {
+            if let Some(Role::Participant { balances }) = scene.config(node).map(|c| &c.role) {
                 self.balances.extend(balances.iter().map(|(key, sum)| ((node, *key), *sum)));
             }
         }
     }
 
     /// What clients ask and are told.
-    fn listen<N: Commit>(&mut self, world: &World<N>) -> Judged {
-        let events = &world.history().events;
+    fn listen<N: Commit>(&mut self, scene: &dyn Scene<N>) -> Judged {
+        let events = &scene.history().events;
         for (event, told) in events.iter().enumerate().skip(self.told) {
             let Actor::Client(client) = told.actor else { continue };
-            let client = NodeId(world.nodes() as u16 + client);
+            let client = NodeId(scene.nodes() as u16 + client);
             let request = RequestId { client, call: told.call };
             match told.what {
                 What::Invoke(_) => {
@@ -112,15 +112,15 @@ impl Judge {
     }
 
     /// A node's durable log has changed: it has grown, or a snapshot has replaced it.
-    fn look<N: Commit>(&mut self, world: &World<N>, node: NodeId) -> Judged {
-        let log = world.durable(node);
+    fn look<N: Commit>(&mut self, scene: &dyn Scene<N>, node: NodeId) -> Judged {
+        let log = scene.durable(node);
         let (rewrites, records) = self.seen[node.index()];
-        let whole = rewrites != world.rewrites(node);
+        let whole = rewrites != scene.rewrites(node);
         let from = if whole { 0 } else { records };
         if from == log.len() {
             return Ok(());
         }
-        self.seen[node.index()] = (world.rewrites(node), log.len());
+        self.seen[node.index()] = (scene.rewrites(node), log.len());
         // Of a part of the log, `durable` tells what that part says; balances need all of it.
         let durable = N::durable(&log[from..]);
         for prepared in &durable.prepared {
@@ -132,7 +132,7 @@ impl Judge {
             self.abort(*tx, node)?;
         }
         for decided in &durable.decided {
-            self.decide(world, decided.tx, decided.request, node)?;
+            self.decide(scene, decided.tx, decided.request, node)?;
         }
         // Where one operation commits alone, it is this transaction's.
         let alone = match (&durable.committed[..], &durable.applied[..]) {
@@ -140,10 +140,10 @@ impl Judge {
             _ => None,
         };
         for tx in &durable.committed {
-            self.commit(world, *tx, alone, node)?;
+            self.commit(scene, *tx, alone, node)?;
         }
         for (request, times) in &durable.applied {
-            self.apply(world, *request, *times, whole, node)?;
+            self.apply(scene, *request, *times, whole, node)?;
         }
         match durable.balances.iter().find(|(_, balance)| whole && *balance < 0) {
             Some((key, balance)) => self.below_zero(node, *key, *balance),
@@ -169,7 +169,7 @@ impl Judge {
     /// COMMIT is on the coordinator's record: the decision point.
     fn decide<N: Commit>(
         &mut self,
-        world: &World<N>,
+        scene: &dyn Scene<N>,
         id: TxId,
         request: RequestId,
         node: NodeId,
@@ -184,11 +184,11 @@ impl Judge {
         if tx.aborted != 0 {
             return self.split(id, node, first(tx.aborted));
         }
-        let Some(op) = self.op(world, &tx) else { return Ok(()) };
+        let Some(op) = self.op(scene, &tx) else { return Ok(()) };
         let writers = op.writers().into_iter().map(|at| self.cast.participants[usize::from(at)]);
         let writers: Vec<NodeId> = writers.filter(|node| tx.committed & bit(*node) == 0).collect();
         // An abort need not be on record to count: its locks are free.
-        if let Some(writer) = writers.iter().find(|writer| believes_abort(world, **writer, id)) {
+        if let Some(writer) = writers.iter().find(|writer| believes_abort(scene, **writer, id)) {
             return self.split(id, node, *writer);
         }
         // AC2: every writer has voted Yes, which PREPARE on its own record proves.
@@ -203,7 +203,7 @@ impl Judge {
     /// A participant has committed.
     fn commit<N: Commit>(
         &mut self,
-        world: &World<N>,
+        scene: &dyn Scene<N>,
         id: TxId,
         request: Option<RequestId>,
         node: NodeId,
@@ -225,10 +225,10 @@ impl Judge {
             return Ok(());
         }
         // A coordinator's abort is nowhere on record.
-        if believes_abort(world, id.coordinator, id) {
+        if believes_abort(scene, id.coordinator, id) {
             return self.split(id, node, id.coordinator);
         }
-        self.op(world, &tx).map_or(Ok(()), |op| self.vetoed(op, id, node))
+        self.op(scene, &tx).map_or(Ok(()), |op| self.vetoed(op, id, node))
     }
 
     /// AC2: commit only if nobody has a reason to vote No.
@@ -244,7 +244,7 @@ impl Judge {
     /// A participant's data contains an operation.
     fn apply<N: Commit>(
         &mut self,
-        world: &World<N>,
+        scene: &dyn Scene<N>,
         request: RequestId,
         times: u32,
         whole: bool,
@@ -264,7 +264,7 @@ impl Judge {
             return self.failed_and_applied(request, node);
         }
         let number = self.cast.number(node).filter(|_| !before);
-        let (Some(number), Some(op)) = (number, invoked(world, event)) else { return Ok(()) };
+        let (Some(number), Some(op)) = (number, invoked(scene, event)) else { return Ok(()) };
         for item in op.items.iter().filter(|item| item.at == number) {
             let Action::Add(amount) = item.action else { continue };
             let balance = self.balances.entry((node, item.key)).or_default();
@@ -278,9 +278,9 @@ impl Judge {
     }
 
     /// What a transaction was to do.
-    fn op<'a, N: Commit>(&self, world: &'a World<N>, tx: &Tx) -> Option<&'a Op> {
+    fn op<'a, N: Commit>(&self, scene: &'a dyn Scene<N>, tx: &Tx) -> Option<&'a Op> {
         let asked = self.asked.iter().find(|asked| Some(asked.request) == tx.request)?;
-        invoked(world, asked.event)
+        invoked(scene, asked.event)
     }
 
     fn split(&self, id: TxId, committed: NodeId, aborted: NodeId) -> Judged {
@@ -304,14 +304,14 @@ impl Judge {
     }
 }
 
-fn invoked<N: Commit>(world: &World<N>, event: usize) -> Option<&Op> {
-    match &world.history().events[event].what {
+fn invoked<N: Commit>(scene: &dyn Scene<N>, event: usize) -> Option<&Op> {
+    match &scene.history().events[event].what {
         What::Invoke(op) => Some(op),
         _ => None,
     }
 }
 
-fn believes_abort<N: Commit>(world: &World<N>, node: NodeId, id: TxId) -> bool {
-    let decisions = world.state(node).map(|state| state.view().decisions).unwrap_or_default();
+fn believes_abort<N: Commit>(scene: &dyn Scene<N>, node: NodeId, id: TxId) -> bool {
+    let decisions = scene.state(node).map(|state| state.view().decisions).unwrap_or_default();
     decisions.contains(&(id, Outcome::Abort))
 }
