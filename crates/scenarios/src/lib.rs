@@ -2,6 +2,7 @@
 
 pub mod bank;
 mod commit;
+pub mod idempotency;
 pub mod lease_lock;
 pub mod quorum_register;
 pub mod two_phase_commit;
@@ -15,12 +16,15 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(bank::bank()),
         Box::new(lease_lock::lease_lock()),
         Box::new(quorum_register::register()),
+        Box::new(idempotency::idempotency()),
         Box::new(two_phase_commit::version_a()),
         Box::new(two_phase_commit::version_b()),
         Box::new(two_phase_commit::version_c()),
         Box::new(two_phase_commit::version_d()),
         Box::new(two_phase_commit::version_e()),
         Box::new(lease_lock::unfenced()),
+        Box::new(idempotency::check_then_act()),
+        Box::new(idempotency::key_first()),
         Box::new(quorum_register::without_write_back()),
     ]
 }
