@@ -3,6 +3,7 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 
+pub mod commit;
 mod decision;
 mod linearizable;
 mod model;
@@ -12,4 +13,4 @@ mod verdict;
 pub use decision::{Conflict, Decision};
 pub use linearizable::{DEAD_END, STEPS, linearizable, linearizable_within};
 pub use model::{Keyed, Model};
-pub use verdict::{Anomaly, Verdict};
+pub use verdict::{Anomaly, Judged, Verdict};
