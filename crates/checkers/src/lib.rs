@@ -4,6 +4,7 @@
 //!   [`models`].
 
 pub mod commit;
+pub mod conservation;
 mod decision;
 mod linearizable;
 mod model;
