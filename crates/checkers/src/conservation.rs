@@ -19,7 +19,7 @@ pub use counter::counter;
 
 use crate::{Anomaly, Judged, Verdict};
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 /// Accounts `A`, fed with each change as it becomes durable. An account's `Debug` is its name in
 /// messages.
@@ -34,7 +34,7 @@ use std::fmt::Debug;
 /// let torn = ledger.snapshot("call 4", [("ann", 10), ("bob", 7)]);
 /// assert_eq!(torn.unwrap_err().message, "call 4 read a sum of 17, expected 10");
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Ledger<A> {
     /// The smallest balance allowed; none where an account may go as low as it likes.
     pub floor: Option<i64>,
@@ -106,7 +106,7 @@ impl<A: Ord + Debug> Ledger<A> {
     /// `read_all` if their sum is not the total, or one of them is missing.
     pub fn snapshot<B>(
         &mut self,
-        who: impl AsRef<str>,
+        who: impl fmt::Display,
         balances: impl IntoIterator<Item = (B, i64)>,
     ) -> Judged {
         let (mut accounts, mut sum) = (0, 0i128);
@@ -118,7 +118,7 @@ impl<A: Ord + Debug> Ledger<A> {
         if accounts == self.accounts && sum == self.total {
             return Ok(());
         }
-        let (who, expected) = (who.as_ref(), self.total);
+        let expected = self.total;
         let message = if sum == self.total {
             format!("{who} read {accounts} accounts, expected {}", self.accounts)
         } else {

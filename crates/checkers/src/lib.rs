@@ -6,6 +6,7 @@
 pub mod commit;
 pub mod conservation;
 mod decision;
+pub mod delivery;
 mod linearizable;
 mod model;
 pub mod models;
