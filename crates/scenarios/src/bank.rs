@@ -3,6 +3,7 @@
 
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
+use checkers::conservation::Ledger;
 use explorer::{CaseFor, Run, Scenario, Shape};
 use history::Outcome;
 use node::{Dice, NodeId};
@@ -143,17 +144,17 @@ impl<N: Commit> Scenario for Bank<N> {
 
 /// Every committed `read_all` saw all the money there is.
 fn sums<N: Commit>(run: &Run<N>) -> Verdict {
-    let all: Vec<(u16, Key, i64)> = accounts(&run.case.nodes).collect();
-    let money: i64 = all.iter().map(|(_, _, balance)| balance).sum();
+    let mut ledger = Ledger::new(accounts(&run.case.nodes).map(|(at, key, sum)| ((at, key), sum)));
+    let all = accounts(&run.case.nodes).count();
     for operation in run.history().operations() {
         let Outcome::Ok(Ret::Committed { values }) = operation.outcome else { continue };
-        if !is_read_all(operation.op) || operation.op.items.len() != all.len() {
+        if !is_read_all(operation.op) || operation.op.items.len() != all {
             continue;
         }
-        let sum: i64 = values.iter().map(|reading| reading.balance).sum();
-        if values.len() != all.len() || sum != money {
-            let message = format!("call {} read a sum of {sum}, expected {money}", operation.call);
-            return Verdict::violated("conservation", "read_all", message);
+        let call = format_args!("call {}", operation.call);
+        let balances = values.iter().map(|reading| ((reading.at, reading.key), reading.balance));
+        if let Err(anomaly) = ledger.snapshot(call, balances) {
+            return Verdict::Violated(*anomaly);
         }
     }
     Verdict::Holds
