@@ -30,8 +30,11 @@ pub const MAGIC: &[u8; 8] = b"TRIBLOG\0";
 /// How many bytes are gathered before they are written, at the least.
 pub(crate) const CHUNK: usize = 1 << 20;
 
+/// Where a head's length stands.
+const LENGTH: usize = 8 + 2;
+
 /// The bytes before a head.
-const PREFIX: usize = 8 + 2 + 4;
+const PREFIX: usize = LENGTH + 4;
 
 /// The bytes of a record before its content.
 pub const RECORD_HEAD: usize = 4 + 8 + 8 + 4 + 4;
@@ -207,10 +210,10 @@ fn read_head(bytes: &[u8]) -> Result<(Head, usize), Damage> {
     }
     let len = u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
     let Some(content) = bytes[PREFIX..].get(..len) else {
-        return Err(corrupt(PREFIX, format!("a head of {len} bytes is longer than the file")));
+        return Err(corrupt(LENGTH, format!("a head of {len} bytes is longer than the file")));
     };
     match codec::decode(content) {
         Ok(head) => Ok((head, PREFIX + len)),
-        Err(error) => Err(corrupt(PREFIX, format!("its head is damaged ({error})"))),
+        Err(error) => Err(corrupt(LENGTH, format!("its head is damaged ({error})"))),
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,14 @@ pub(crate) struct Shared {
 pub(crate) struct Link {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) close: CancellationToken,
+}
+
+/// A machine that this one calls.
+#[derive(Clone)]
+pub(crate) struct Called {
+    pub(crate) outbox: Arc<Outbox>,
+    /// Ends the connection at hand; another one is made.
+    pub(crate) hang_up: Arc<Notify>,
 }
 
 impl Shared {
@@ -146,7 +154,7 @@ async fn answer(stream: TcpStream, shared: Arc<Shared>, others: usize) {
                 shared.stats.replaced.add(1);
                 older.close.cancel();
             }
-            let (lost, _) = carry(stream, rest, from, &outbox, &shared, &close).await;
+            let (lost, _) = carry(stream, rest, from, &outbox, &shared, close.cancelled()).await;
             let mut links = shared.links();
             if links.get(&from).is_some_and(|link| Arc::ptr_eq(&link.outbox, &outbox)) {
                 links.remove(&from);
@@ -205,36 +213,44 @@ fn judge(hello: Hello, shared: &Shared, others: usize) -> Result<NodeId, Refusal
 pub(crate) async fn dial(
     to: NodeId,
     address: String,
-    outbox: Arc<Outbox>,
+    called: Called,
     shared: Arc<Shared>,
-    close: CancellationToken,
+    stop: CancellationToken,
     mut dice: Dice,
 ) {
+    let Called { outbox, hang_up } = called;
     let (me, patience) = (shared.identity.node, shared.limits.handshake);
     let mut attempts = 0;
-    while !close.is_cancelled() {
+    while !stop.is_cancelled() {
         attempts += 1;
         let lost = match timeout(patience, introduce(to, &address, &shared)).await {
             Err(_) => Lost::Slow(patience),
             Ok(Err(lost)) => lost,
             Ok(Ok((stream, rest))) => {
-                let (lost, heard) = carry(stream, rest, to, &outbox, &shared, &close).await;
+                let close = async {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = hang_up.notified() => {}
+                    }
+                };
+                let (lost, heard) = carry(stream, rest, to, &outbox, &shared, close).await;
                 if heard {
-                    attempts = 1;
+                    attempts = 0;
                 }
                 lost
             }
         };
         shared.count(&lost);
         // Once is news; that a machine stays away is not.
-        if attempts == 1 {
+        if attempts <= 1 {
             tracing::warn!(%me, %to, address, %lost, "no connection");
         } else {
             tracing::debug!(%me, %to, address, %lost, attempts, "no connection");
         }
         tokio::select! {
             biased;
-            () = close.cancelled() => {}
+            () = stop.cancelled() => {}
             () = tokio::time::sleep(shared.limits.backoff.pause(attempts, &mut dice)) => {}
         }
     }
@@ -289,14 +305,14 @@ async fn carry(
     peer: NodeId,
     outbox: &Outbox,
     shared: &Shared,
-    close: &CancellationToken,
+    close: impl Future<Output = ()>,
 ) -> (Lost, bool) {
     shared.stats.connections.add(1);
     let (read, write) = tokio::io::split(stream);
     let mut heard = false;
     let lost = tokio::select! {
         biased;
-        () = close.cancelled() => Lost::GivenUp,
+        () = close => Lost::GivenUp,
         lost = receive(read, rest, peer, shared, &mut heard) => lost,
         lost = transmit(write, outbox, shared) => lost,
     };

@@ -79,3 +79,34 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         version => Err(Refusal::Version(version)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_can_be_told_from_ours() {
+        let mut bytes = encode(&7u32);
+        assert_eq!(decode::<u32>(&bytes), Ok(7));
+        bytes[4] = 9;
+        let refusal = decode::<u32>(&bytes).expect_err("another version");
+        assert_eq!(refusal.to_string(), "it speaks version 9 of the conversation, expected 1");
+        assert_eq!(decode::<u32>(&bytes[..6]), Err(Refusal::Version(9)), "whatever follows");
+    }
+
+    #[test]
+    fn what_is_no_first_frame_is_refused() {
+        for bytes in
+            [&b""[..], b"TRI", b"TRIB\x01", b"GET / HTTP/1.1", b"TRIB\x01\x00", b"TRIB\x01\x00x"]
+        {
+            assert!(matches!(decode::<u32>(bytes), Err(Refusal::Malformed(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_refusal_fits_a_first_frame() {
+        let scenario = "s".repeat(500);
+        let refused: Result<(), Refusal> = Err(Refusal::Foreign { scenario, cluster: u64::MAX });
+        assert!(encode(&refused).len() <= MOST);
+    }
+}

@@ -33,9 +33,8 @@ use crate::backoff::Backoff;
 use crate::identity::Identity;
 use crate::transport::Transport;
 use bytes::Bytes;
-use connection::{Link, Shared};
+use connection::{Called, Link, Shared};
 use node::{Dice, NodeId, mix};
-use outbox::Outbox;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -100,14 +99,8 @@ pub struct BindError {
 pub struct Tcp {
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<(NodeId, Bytes)>,
-    called: BTreeMap<NodeId, Called>,
+    called: BTreeMap<NodeId, (Called, DropGuard)>,
     address: Option<SocketAddr>,
-    _stop: DropGuard,
-}
-
-/// A machine that this one calls.
-struct Called {
-    outbox: Arc<Outbox>,
     _stop: DropGuard,
 }
 
@@ -159,18 +152,12 @@ impl Tcp {
     /// was to be sent to it at another address is lost.
     pub fn call(&mut self, to: NodeId, address: impl Into<String>) {
         let stop = self.shared.stop.child_token();
-        let outbox = Arc::new(self.shared.outbox());
+        let called = Called { outbox: Arc::new(self.shared.outbox()), hang_up: Arc::default() };
         let dice = Dice::new(mix(self.shared.seed, u64::from(to.0)));
-        let dial = connection::dial(
-            to,
-            address.into(),
-            Arc::clone(&outbox),
-            Arc::clone(&self.shared),
-            stop.clone(),
-            dice,
-        );
+        let (shared, until) = (Arc::clone(&self.shared), stop.clone());
+        let dial = connection::dial(to, address.into(), called.clone(), shared, until, dice);
         self.shared.spawn(dial);
-        self.called.insert(to, Called { outbox, _stop: stop.drop_guard() });
+        self.called.insert(to, (called, stop.drop_guard()));
     }
 
     /// What has been counted so far.
@@ -188,7 +175,7 @@ impl Transport for Tcp {
             return shared.stats.lost.add(1);
         }
         let lost = match self.called.get(&to) {
-            Some(called) => called.outbox.push(frame),
+            Some((called, _)) => called.outbox.push(frame),
             None => match shared.links().get(&to) {
                 Some(Link { outbox, .. }) => outbox.push(frame),
                 None => 1,
@@ -210,10 +197,13 @@ impl Transport for Tcp {
         if let Some(link) = self.shared.links().get(&from) {
             link.close.cancel();
         }
+        if let Some((called, _)) = self.called.get(&from) {
+            called.hang_up.notify_waiters();
+        }
     }
 
     async fn close(&mut self) {
-        let called = self.called.values().map(|called| Arc::clone(&called.outbox));
+        let called = self.called.values().map(|(called, _)| Arc::clone(&called.outbox));
         let mut outboxes: Vec<_> = called.collect();
         outboxes.extend(self.shared.links().values().map(|link| Arc::clone(&link.outbox)));
         let emptied = async {
