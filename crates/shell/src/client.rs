@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::transport::Transport;
 use crate::wire::{Wire, WireOf, WireRef};
 use node::{Answer, Dice, Incarnation, Node, NodeId, Reason, mix};
-use rustc_hash::FxHashSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -72,12 +72,22 @@ struct Call {
     /// The node that the next attempt goes to.
     to: NodeId,
     attempts: u32,
+    /// The nodes that were asked, and how often.
+    asked: BTreeMap<NodeId, usize>,
     /// Answers that have come, copies of one counted once: who, in which life, and which.
-    answers: FxHashSet<(NodeId, Incarnation, u32)>,
+    answers: BTreeSet<(NodeId, Incarnation, u32)>,
     /// Retry answers so far.
     forwarded: u32,
     /// When the next attempts are due.
     due: Vec<Duration>,
+}
+
+impl Call {
+    /// Every node has answered as often as it was asked.
+    fn is_answered(&self) -> bool {
+        let by = |node| self.answers.iter().filter(|(from, ..)| from == node).count();
+        self.asked.iter().all(|(node, asked)| by(node) >= *asked)
+    }
 }
 
 /// Longest pause after a Retry answer, as a power of two of a millisecond.
@@ -107,17 +117,17 @@ impl<N: Node, T: Transport, C: Clock> Client<N, T, C> {
     /// on counting.
     ///
     /// A Retry answer sends the request on, to the node that it names or to the next one, slower
-    /// each time. A Fail is only believed when every copy of the request that this client has sent
-    /// has been answered, or requests are deduplicated; otherwise the outcome is Info. Copies that
-    /// the network makes are not known here: an engine whose network makes them turns a Fail into
-    /// Info itself.
+    /// each time. A Fail is only believed when every node has answered as often as it was asked, or
+    /// requests are deduplicated; otherwise the outcome is Info. Copies that the network makes of a
+    /// request are not known here: an engine whose network makes them turns such a Fail into Info.
     pub async fn call(&mut self, number: u32, to: NodeId, op: &N::Op) -> Outcome<N::Ret> {
         let began = self.clock.now();
         let mut call = Call {
             number,
             to,
             attempts: 0,
-            answers: FxHashSet::default(),
+            asked: BTreeMap::new(),
+            answers: BTreeSet::new(),
             forwarded: 0,
             due: Vec::new(),
         };
@@ -150,7 +160,9 @@ impl<N: Node, T: Transport, C: Clock> Client<N, T, C> {
                 self.transport.distrust(from);
                 continue;
             };
+            // A node that was not asked has nothing to answer.
             if number == call.number
+                && call.asked.contains_key(&from)
                 && call.answers.insert((from, life, nth))
                 && let Some(outcome) = self.conclude(&mut call, from, answer)
             {
@@ -161,6 +173,7 @@ impl<N: Node, T: Transport, C: Clock> Client<N, T, C> {
 
     fn attempt(&mut self, call: &mut Call, op: &N::Op) {
         call.attempts += 1;
+        *call.asked.entry(call.to).or_default() += 1;
         let request = WireRef::<N>::Request { call: call.number, op };
         self.transport.send(call.to, request.encode());
     }
@@ -181,7 +194,7 @@ impl<N: Node, T: Transport, C: Clock> Client<N, T, C> {
         from: NodeId,
         answer: Answer<N::Ret>,
     ) -> Option<Outcome<N::Ret>> {
-        let certain = self.policy.deduplicated || call.answers.len() >= call.attempts as usize;
+        let certain = self.policy.deduplicated || call.is_answered();
         match answer {
             Answer::Ok(ret) => Some(Outcome::Ok(ret)),
             Answer::Fail(reason) if certain => Some(Outcome::Fail(reason)),

@@ -1,4 +1,5 @@
 //! A disk in memory that does to what was not synced whatever a power loss may do.
+#![allow(dead_code)]
 
 use node::Dice;
 use shell::Disk;
