@@ -7,6 +7,7 @@ pub mod commit;
 pub mod conservation;
 mod decision;
 pub mod delivery;
+pub mod idempotency;
 mod linearizable;
 mod model;
 pub mod models;
