@@ -3,6 +3,7 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 
+pub mod cache;
 pub mod commit;
 pub mod conservation;
 mod decision;
