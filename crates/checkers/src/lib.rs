@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod commit;
 pub mod conservation;
+pub mod convergence;
 mod decision;
 pub mod delivery;
 pub mod idempotency;
