@@ -13,6 +13,7 @@ pub mod idempotency;
 mod linearizable;
 mod model;
 pub mod models;
+pub mod progress;
 mod verdict;
 
 pub use decision::{Conflict, Decision};
