@@ -22,7 +22,7 @@ mod tests;
 
 use crate::{Anomaly, Judged, Verdict};
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
 /// A set of parties, which are numbered from 0 to 63.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -144,22 +144,22 @@ struct Operation {
 }
 
 /// The judge of transactions `T` that carry out operations `R`. Their `Debug` is what messages call
-/// them: `t0.1.4`, `call 7`.
-pub struct Commit<T, R> {
-    names: Vec<String>,
+/// them: `t0.1.4`, `call 7`. Parties are numbers, and have names `P`.
+pub struct Commit<T, R, P = String> {
+    names: Vec<P>,
     transactions: BTreeMap<T, Transaction<R>>,
     operations: BTreeMap<R, Operation>,
 }
 
-impl<T: Ord + Copy + Debug, R: Ord + Copy + Debug> Commit<T, R> {
+impl<T: Ord + Copy + Debug, R: Ord + Copy + Debug, P: Display> Commit<T, R, P> {
     /// Nothing is known yet. The names are those of the parties, by number, in messages.
-    pub fn new(names: Vec<String>) -> Self {
+    pub fn new(names: Vec<P>) -> Self {
         Self { names, transactions: BTreeMap::new(), operations: BTreeMap::new() }
     }
 
-    /// What was seen of a transaction so far.
-    pub fn seen(&self, tx: T) -> Transaction<R> {
-        self.transactions.get(&tx).copied().unwrap_or_default()
+    /// What was seen of a transaction so far, if anything.
+    pub fn seen(&self, tx: T) -> Option<&Transaction<R>> {
+        self.transactions.get(&tx)
     }
 
     /// Where an operation changes something; nowhere if nobody asked for it.
@@ -317,8 +317,7 @@ impl<T: Ord + Copy + Debug, R: Ord + Copy + Debug> Commit<T, R> {
     ///
     /// `applied twice`; `client verdict` if its client was told that it failed.
     pub fn applied(&mut self, request: R, party: usize, times: u32) -> Result<bool, Box<Anomaly>> {
-        let before = self.operations.get(&request).is_some_and(|op| op.applied.contains(party));
-        self.contains(request, party, times + u32::from(before))
+        self.found(request, party, times, false)
     }
 
     /// A party's data, looked at as a whole, contains an operation so many times. Tells whether
@@ -328,11 +327,21 @@ impl<T: Ord + Copy + Debug, R: Ord + Copy + Debug> Commit<T, R> {
     ///
     /// As for [`applied`](Self::applied).
     pub fn contains(&mut self, request: R, party: usize, times: u32) -> Result<bool, Box<Anomaly>> {
+        self.found(request, party, times, true)
+    }
+
+    fn found(
+        &mut self,
+        request: R,
+        party: usize,
+        times: u32,
+        whole: bool,
+    ) -> Result<bool, Box<Anomaly>> {
         let Some(operation) = self.operations.get_mut(&request) else { return Ok(false) };
         let before = operation.applied.contains(party);
         operation.applied = operation.applied.with(Parties::only(party));
         let failed = operation.failed;
-        if times > 1 {
+        if times > 1 || before && !whole {
             let message = format!("{request:?} is applied twice at {}", self.name(party));
             return Err(anomaly("applied twice", message));
         }
@@ -412,7 +421,7 @@ impl<T: Ord + Copy + Debug, R: Ord + Copy + Debug> Commit<T, R> {
     }
 
     fn name(&self, party: usize) -> String {
-        self.names.get(party).cloned().unwrap_or_else(|| format!("party {party}"))
+        self.names.get(party).map_or_else(|| format!("party {party}"), P::to_string)
     }
 
     fn split(&self, tx: T, committed: usize, aborted: usize) -> Judged {

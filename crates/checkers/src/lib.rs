@@ -3,13 +3,17 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 
+pub mod cache;
 pub mod commit;
 pub mod conservation;
+pub mod convergence;
 mod decision;
 pub mod delivery;
+pub mod idempotency;
 mod linearizable;
 mod model;
 pub mod models;
+pub mod progress;
 mod verdict;
 
 pub use decision::{Conflict, Decision};

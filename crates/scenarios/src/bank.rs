@@ -144,7 +144,8 @@ impl<N: Commit> Scenario for Bank<N> {
 
 /// Every committed `read_all` saw all the money there is.
 fn sums<N: Commit>(run: &Run<N>) -> Verdict {
-    let mut ledger = Ledger::new(accounts(&run.case.nodes).map(|(at, key, sum)| ((at, key), sum)));
+    let opening = || accounts(&run.case.nodes).map(|(at, key, sum)| ((at, key), sum));
+    let mut ledger = None;
     let all = accounts(&run.case.nodes).count();
     for operation in run.history().operations() {
         let Outcome::Ok(Ret::Committed { values }) = operation.outcome else { continue };
@@ -153,6 +154,7 @@ fn sums<N: Commit>(run: &Run<N>) -> Verdict {
         }
         let call = format_args!("call {}", operation.call);
         let balances = values.iter().map(|reading| ((reading.at, reading.key), reading.balance));
+        let ledger = ledger.get_or_insert_with(|| Ledger::new(opening()));
         if let Err(anomaly) = ledger.snapshot(call, balances) {
             return Verdict::Violated(*anomaly);
         }

@@ -79,7 +79,7 @@ pub fn cluster(
 }
 
 /// The rules, over nodes by their index.
-type Rules = checkers::commit::Commit<TxId, Call>;
+type Rules = checkers::commit::Commit<TxId, Call, Part>;
 
 /// An operation, as messages name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +98,26 @@ struct Account(u16, Key);
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} of p{}", self.1, self.0 + 1)
+    }
+}
+
+/// What a node is called. It becomes text only where something is broken.
+#[derive(Clone, Copy)]
+enum Part {
+    Coordinator,
+    OneOfCoordinators(usize),
+    Participant(usize),
+    None(NodeId),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::OneOfCoordinators(place) => write!(f, "c{}", place + 1),
+            Self::Participant(place) => write!(f, "p{}", place + 1),
+            Self::None(node) => write!(f, "{node}"),
+        }
     }
 }
 
@@ -125,18 +145,22 @@ impl Cast {
 
     /// The name in stories.
     pub fn role(&self, node: NodeId) -> String {
+        self.part(node).to_string()
+    }
+
+    fn part(&self, node: NodeId) -> Part {
         let place = |list: &[NodeId]| list.iter().position(|other| *other == node);
         match (place(&self.coordinators), place(&self.participants)) {
-            (Some(_), _) if self.coordinators.len() == 1 => "coordinator".to_owned(),
-            (Some(place), _) => format!("c{}", place + 1),
-            (_, Some(place)) => format!("p{}", place + 1),
-            _ => node.to_string(),
+            (Some(_), _) if self.coordinators.len() == 1 => Part::Coordinator,
+            (Some(place), _) => Part::OneOfCoordinators(place),
+            (_, Some(place)) => Part::Participant(place),
+            _ => Part::None(node),
         }
     }
 
-    /// The names of so many nodes.
-    fn names(&self, nodes: usize) -> Vec<String> {
-        (0..nodes as u16).map(|node| self.role(NodeId(node))).collect()
+    /// What each of so many nodes plays.
+    fn parts(&self, nodes: usize) -> Vec<Part> {
+        (0..nodes as u16).map(|node| self.part(NodeId(node))).collect()
     }
 
     /// What every account starts with, from the nodes' configurations.

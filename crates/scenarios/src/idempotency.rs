@@ -3,21 +3,23 @@
 //! Calls of different clients share keys, as the retries of an impatient user do; now and then one
 //! comes with another request. What is judged:
 //!
-//! - **at every step**: an intent has at most one credit and one charge, of an amount that somebody
-//!   asked for; a credit by card has its charge; who is told `Paid` is told so after both;
-//! - **at the end**: every answer to one intent is the same, `Mismatch` only where two requests
-//!   share a key, and nothing that was begun is left undone.
+//! - **at every step**: an intent has at most one credit and one charge, every answer to it is the
+//!   same, and `Mismatch` comes only where two requests share a key;
+//! - **at the end**: what was told to be paid is credited, and charged if it was by card; amounts
+//!   are those that were asked for; nothing that was begun is left undone.
 
-use checkers::Verdict;
+use checkers::idempotency::{Answer, Idempotency};
+use checkers::{Judged, Verdict};
 use explorer::{CaseFor, Expected, Run, Scenario, Shape};
-use history::{Event, History, Outcome, What};
+use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::IdempotencyKey;
 use protocols::naive::{IdempotencyCheckThenAct, IdempotencyKeyFirst};
 use protocols::payment::{Body, Config, Durable, Key, Op, Ret, Role, View};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::time::Duration;
 use world::{FaultKind, Faults, Kind, Scene};
 
@@ -171,10 +173,11 @@ where
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut seen = Seen::default();
         move |scene: &dyn Scene<N>| {
-            seen.hear(&scene.history().events).and_then(|| match scene.changed() {
+            let judged = seen.hear(&scene.history().events).and_then(|()| match scene.changed() {
                 Some(node) => seen.look(&N::durable(scene.durable(node))),
-                None => Verdict::Holds,
-            })
+                None => Ok(()),
+            });
+            Verdict::from(judged)
         }
     }
 
@@ -190,7 +193,15 @@ where
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        alike(run.history())
+        let mut seen = Seen::default();
+        let judged = seen.hear(&run.history().events).and_then(|()| {
+            for node in run.ids() {
+                seen.look(&N::durable(run.durable(node)))?;
+            }
+            seen.credits.end()?;
+            seen.charges.end()
+        });
+        Verdict::from(judged).and_then(|| statements(run))
     }
 }
 
@@ -206,89 +217,85 @@ fn role_of(node: NodeId, config: &Config) -> Config {
 /// What was asked and told, and what has been paid.
 #[derive(Default)]
 struct Seen {
+    credits: Idempotency<Key, Body, Ret>,
+    charges: Idempotency<Key, Body, ()>,
     asked: BTreeMap<u32, Op>,
-    bodies: BTreeSet<(Key, Body)>,
-    paid: Durable,
     heard: usize,
+    /// Of credits and of charges, how many of each key have been looked at.
+    counted: [BTreeMap<Key, usize>; 2],
 }
 
 impl Seen {
-    /// Whoever is told `Paid` is told so after the effect.
-    fn hear(&mut self, events: &[Event<Op, Ret>]) -> Verdict {
+    fn hear(&mut self, events: &[Event<Op, Ret>]) -> Judged {
         let new = &events[self.heard..];
         self.heard = events.len();
         for event in new {
             match event.what {
                 What::Invoke(op) => {
                     self.asked.insert(event.op, op);
-                    self.bodies.insert((op.key, op.body));
+                    self.credits.asked(op.key, op.body);
+                    self.charges.asked(op.key, op.body);
                 }
-                What::Ok(Ret::Paid { receipt }) => {
-                    let Some(Op { key, body }) = self.asked.get(&event.op) else { continue };
-                    let credited = self.paid.credits.get(key).map_or(&[][..], Vec::as_slice);
-                    if credited != [body.amount] {
-                        let message = format!(
-                            "{key:?} of {body:?} is told to be paid (receipt {receipt}), and \
-                             credited are {credited:?}"
-                        );
-                        return Verdict::violated("idempotency", "effect lost", message);
+                What::Ok(ret) => {
+                    let Some(Op { key, body }) = self.asked.get(&event.op).copied() else {
+                        continue;
+                    };
+                    self.credits.answered(key, body, answer(ret))?;
+                    if body.by_card && matches!(ret, Ret::Paid { .. }) {
+                        self.charges.answered(key, body, Answer::Done(()))?;
                     }
                 }
-                _ => {}
+                What::Fail(_) | What::Info => {}
             }
         }
-        Verdict::Holds
+        Ok(())
     }
 
-    /// One credit and one charge for an intent, as it was asked.
-    fn look(&mut self, durable: &Durable) -> Verdict {
-        for (what, effects) in [("credited", &durable.credits), ("charged", &durable.charges)] {
-            for (key, amounts) in effects {
-                if amounts.len() > 1 {
-                    let message = format!("{key:?} is {what} {} times: {amounts:?}", amounts.len());
-                    return Verdict::violated("idempotency", "double effect", message);
-                }
-                let asked =
-                    |by_card| self.bodies.contains(&(*key, Body { amount: amounts[0], by_card }));
-                if !asked(true) && !asked(false) {
-                    let message = format!("{key:?} is {what} {amounts:?}, which nobody asked for");
-                    return Verdict::violated("idempotency", "phantom effect", message);
-                }
-                if what == "credited" && !asked(false) && !self.paid.charges.contains_key(key) {
-                    let message =
-                        format!("{key:?} is credited {amounts:?}, and no card is charged");
-                    return Verdict::violated("idempotency", "effect lost", message);
-                }
+    fn look(&mut self, durable: &Durable) -> Judged {
+        let [credited, charged] = &mut self.counted;
+        for (key, amounts) in &durable.credits {
+            for _ in news(credited, *key, amounts.len()) {
+                self.credits.effect(*key)?;
             }
         }
-        self.paid.credits.extend(durable.credits.clone());
-        self.paid.charges.extend(durable.charges.clone());
-        Verdict::Holds
+        for (key, amounts) in &durable.charges {
+            for _ in news(charged, *key, amounts.len()) {
+                self.charges.effect(*key)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Whether everybody was told the same of an intent, and refused only for a reason.
-fn alike(history: &History<Op, Ret>) -> Verdict {
-    let operations = history.operations();
-    let mut told: BTreeMap<Key, (Body, Ret)> = BTreeMap::new();
-    for operation in &operations {
-        let Op { key, body } = *operation.op;
-        match operation.outcome {
-            Outcome::Ok(ret @ (Ret::Paid { .. } | Ret::Declined)) => {
-                let (first, known) = *told.entry(key).or_insert((body, *ret));
-                if (first, known) != (body, *ret) {
-                    let message = format!("{key:?}: {first:?} is {known:?}, and {body:?} {ret:?}");
-                    return Verdict::violated("idempotency", "unequal replies", message);
-                }
-            }
-            Outcome::Ok(Ret::Mismatch) => {
-                let other = |op: &Op| op.key == key && op.body != body;
-                if !operations.iter().any(|operation| other(operation.op)) {
-                    let message = format!("{key:?} was always {body:?}, and is refused");
-                    return Verdict::violated("idempotency", "refused for nothing", message);
-                }
-            }
-            _ => {}
+/// The numbers of the effects under a key that have come since it was last looked at.
+fn news(counted: &mut BTreeMap<Key, usize>, key: Key, now: usize) -> Range<usize> {
+    let before = counted.insert(key, now).unwrap_or(0);
+    before..now
+}
+
+/// What an answer says of its key. A decline is final too, and has no effect.
+fn answer(ret: Ret) -> Answer<Ret> {
+    match ret {
+        Ret::Paid { .. } => Answer::Done(ret),
+        Ret::Declined => Answer::Failed,
+        Ret::Mismatch => Answer::Mismatch,
+        Ret::InProgress | Ret::Expired => Answer::Undecided,
+    }
+}
+
+/// Every credit is of an amount that was asked for, and one by card has its charge.
+fn statements<N: Node<Op = Op> + Observe<Durable = Durable>>(run: &Run<N>) -> Verdict {
+    let durable = |node| N::durable(run.durable(node));
+    let (credits, charges) = (durable(STORE).credits, durable(PROVIDER).charges);
+    for (key, amounts) in &credits {
+        let asked = |op: &Op| op.key == *key && amounts[..] == [op.body.amount];
+        let Some(call) = run.case.calls.iter().find(|call| asked(&call.op)) else {
+            let message = format!("{key:?} is credited {amounts:?}, which nobody asked for");
+            return Verdict::violated("idempotency", "phantom effect", message);
+        };
+        if call.op.body.by_card && charges.get(key) != Some(amounts) {
+            let message = format!("{key:?} is credited {amounts:?}, and not charged");
+            return Verdict::violated("conservation", "credit without charge", message);
         }
     }
     Verdict::Holds

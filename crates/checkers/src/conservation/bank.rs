@@ -74,7 +74,11 @@ impl Bank {
         let mut total = self.total.map(i128::from);
         let mut constrained = 0;
         for operation in history.operations() {
-            let Outcome::Ok(BankRet::Balances(balances)) = operation.outcome else { continue };
+            let (BankOp::Read, Outcome::Ok(BankRet::Balances(balances))) =
+                (operation.op, operation.outcome)
+            else {
+                continue;
+            };
             // Of an account named twice in one read the last balance counts, as in a map.
             let balances: BTreeMap<&A, Option<i64>> =
                 balances.iter().map(|(account, balance)| (account, *balance)).collect();

@@ -124,7 +124,7 @@ impl Set {
 fn read<'a, V>(operation: &Operation<'a, SetOp<V>, SetRet<V>>) -> Option<Read<'a, V>> {
     let Operation { invoked, completed, actor, call, .. } = *operation;
     match operation.outcome {
-        Outcome::Ok(SetRet::Elements(elements)) => {
+        Outcome::Ok(SetRet::Elements(elements)) if matches!(operation.op, SetOp::Read) => {
             Some(Read { invoked, completed, actor, call, elements })
         }
         _ => None,

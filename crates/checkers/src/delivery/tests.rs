@@ -131,11 +131,17 @@ proptest! {
 type Line = (u32, What<SetOp<u32>, SetRet<u32>>);
 
 fn history(lines: &[Line]) -> History<SetOp<u32>, SetRet<u32>> {
-    let event = |(op, what): &Line| {
-        let actor = Actor::Client(*op as u16);
-        Event { at: 0, op: *op, actor, process: *op, call: *op, what: what.clone() }
-    };
-    History { events: lines.iter().map(event).collect() }
+    // Clients are named in the lines; operations are numbered by invocation.
+    let mut clients = Vec::new();
+    let events = lines.iter().map(|(client, what)| {
+        if let What::Invoke(_) = what {
+            clients.push(*client);
+        }
+        let op = clients.iter().position(|other| other == client).expect("invoked") as u32;
+        let actor = Actor::Client(*client as u16);
+        Event { at: 0, op, actor, process: *client, call: *client, what: what.clone() }
+    });
+    History { events: events.collect() }
 }
 
 fn add(op: u32, element: u32) -> Line {
@@ -165,7 +171,7 @@ fn sets() {
         (vec![read(1), add(0, 7), done(0), saw(1, &[])], "HOLDS"),
         // Missed once, seen later: not lost.
         (vec![add(0, 7), done(0), read(1), saw(1, &[]), read(2), saw(2, &[7])], "HOLDS"),
-        (vec![failed.clone()], "UNKNOWN   delivery: no read of the set completed"),
+        (vec![add(0, 7), failed.clone()], "UNKNOWN   delivery: no read of the set completed"),
         (vec![read(0), saw(0, &[])], "UNKNOWN   delivery: nothing was added to the set"),
         (
             vec![add(0, 7), done(0), read(1), saw(1, &[7]), read(2), saw(2, &[])],

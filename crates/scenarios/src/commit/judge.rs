@@ -2,13 +2,12 @@
 //! [`checkers::commit`] and [`checkers::conservation`] what it finds.
 
 use super::{Account, Call, Cast, Commit, Rules};
-use checkers::commit::Outcome as Stands;
+use checkers::commit::{Outcome as Stands, Parties};
 use checkers::conservation::Ledger;
 use checkers::{Judged, Verdict};
 use history::{Actor, What};
 use node::{NodeId, RequestId};
 use protocols::commit::{Action, Decided, Item, Op, Outcome, TxId};
-use std::collections::BTreeMap;
 use world::Scene;
 
 /// Judges one run, step by step.
@@ -21,7 +20,7 @@ pub struct Judge {
     /// Events of the history that have been looked at.
     told: usize,
     /// Where among them each operation is asked for.
-    asked: BTreeMap<Call, usize>,
+    asked: Vec<(Call, usize)>,
 }
 
 impl Default for Judge {
@@ -32,7 +31,7 @@ impl Default for Judge {
             ledger: Ledger::new([]),
             seen: Vec::new(),
             told: 0,
-            asked: BTreeMap::new(),
+            asked: Vec::new(),
         }
     }
 }
@@ -56,7 +55,7 @@ impl Judge {
 
     fn begin<N: Commit>(&mut self, scene: &dyn Scene<N>) {
         self.cast = Cast::of(scene.ids().filter_map(|id| scene.config(id)));
-        self.rules = Rules::new(self.cast.names(scene.nodes()));
+        self.rules = Rules::new(self.cast.parts(scene.nodes()));
         let configs = scene.ids().filter_map(|id| scene.config(id));
         self.ledger = Ledger::new(self.cast.accounts(configs));
         self.seen = vec![(0, 0); scene.nodes()];
@@ -71,7 +70,7 @@ impl Judge {
             let call = Call(RequestId { client, call: told.call });
             match &told.what {
                 What::Invoke(op) => {
-                    self.asked.entry(call).or_insert(event);
+                    self.asked.push((call, event));
                     let veto = op.items.iter().find(|item| item.action == Action::Veto);
                     let vetoes = veto.map(|item| self.cast.party(item.at)).into_iter();
                     let writes = |item: &&Item| matches!(item.action, Action::Add(_));
@@ -137,10 +136,11 @@ impl Judge {
     ) -> Judged {
         let (tx, call) = (decided.tx, Call(decided.request));
         let seen = self.rules.seen(tx);
-        if seen.decided {
+        if seen.is_some_and(|seen| seen.decided) {
             return Ok(());
         }
-        for writer in self.rules.writers(call).without(seen.committed).iter() {
+        let committed = seen.map_or(Parties::NONE, |seen| seen.committed);
+        for writer in self.rules.writers(call).without(committed).iter() {
             self.ask(scene, tx, writer)?;
         }
         self.rules.decided(tx, call, party)
@@ -155,10 +155,10 @@ impl Judge {
         party: usize,
     ) -> Judged {
         let seen = self.rules.seen(tx);
-        if seen.committed.contains(party) {
+        if seen.is_some_and(|seen| seen.committed.contains(party)) {
             return Ok(());
         }
-        if !seen.decided {
+        if seen.is_none_or(|seen| !seen.decided) {
             self.ask(scene, tx, tx.coordinator.index())?;
         }
         self.rules.committed(tx, call, party)
@@ -199,7 +199,8 @@ impl Judge {
     }
 
     fn op<'a, N: Commit>(&self, scene: &'a dyn Scene<N>, call: Call) -> Option<&'a Op> {
-        match &scene.history().events[*self.asked.get(&call)?].what {
+        let (_, event) = self.asked.iter().find(|(asked, _)| *asked == call)?;
+        match &scene.history().events[*event].what {
             What::Invoke(op) => Some(op),
             _ => None,
         }

@@ -39,7 +39,7 @@ pub fn settled<N: Commit>(run: &Run<N>) -> Verdict {
 pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
     let cast = Cast::of(&run.case.nodes);
     let end = End {
-        rules: Rules::new(cast.names(run.case.nodes.len())),
+        rules: Rules::new(cast.parts(run.case.nodes.len())),
         operations: run.history().operations(),
         durable: cast.participants.iter().map(|node| N::durable(run.durable(*node))).collect(),
         case: run.case,
