@@ -2,8 +2,9 @@
 
 use crate::exit::{self, Failure};
 use crate::results::{Results, say};
-use crate::{Registry, find, output, repros};
+use crate::{Registry, engines, find, output, repros};
 use clap::Args;
+use explorer::any::On;
 use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict, repro};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::Mutation;
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// Only these kinds of faults, separated by commas; `none` for calm runs
     #[arg(long, value_name = "KINDS", value_parser = faults)]
     faults: Option<Faults>,
+    /// Where cases run [default: heap]
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<String>,
     /// Plant a bug; `tribunal list` shows them
     #[arg(long, value_name = "ID")]
     mutant: Option<Mutation>,
@@ -114,6 +118,7 @@ fn campaigns(
     stop: &AtomicBool,
     results: &mut Results,
 ) -> Result<u8, Failure> {
+    let engine = engines::named(arguments.engine.as_deref())?;
     let mut code = exit::HOLDS;
     let named = !arguments.scenarios.is_empty();
     if !arguments.json {
@@ -123,7 +128,7 @@ fn campaigns(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let report = campaign(*scenario, arguments, stop);
+        let report = campaign(*scenario, arguments, engine.as_ref(), stop);
         results.line(&output::report_json(&report))?;
         if !arguments.json {
             say(output::table_row(&report))?;
@@ -134,7 +139,7 @@ fn campaigns(
         if let Some(broken) = &report.broken {
             return Err(unfit(&report, broken));
         }
-        show_failures(*scenario, &report, arguments, results, named)?;
+        show_failures(*scenario, &report, arguments, engine.as_ref(), results)?;
         code = worse(code, judge(&report, named));
     }
     Ok(code)
@@ -165,16 +170,22 @@ fn unfit(report: &Report, broken: &Broken) -> Failure {
     Failure { code, message: format!("{}: {}", report.scenario, output::broken(broken)) }
 }
 
-fn narrow(arguments: &Arguments) -> Narrow {
+fn narrow(arguments: &Arguments, engine: On<'_>) -> Narrow {
     Narrow {
         faults: arguments.faults,
         max_faults: arguments.max_faults,
         max_calls: None,
         mutant: arguments.mutant.clone(),
+        engine: engine.cloned(),
     }
 }
 
-fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &AtomicBool) -> Report {
+fn campaign(
+    scenario: &dyn AnyScenario,
+    arguments: &Arguments,
+    engine: On<'_>,
+    stop: &AtomicBool,
+) -> Report {
     let default = if arguments.scenarios.is_empty() { DEFAULT_SEEDS } else { NAMED_SEEDS };
     let seeds = match arguments.budget {
         Some(_) => u64::MAX / 64,
@@ -187,7 +198,7 @@ fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &AtomicBool
         time: arguments.budget,
         only: arguments.seed,
         campaign: arguments.campaign.map(|campaign| campaign.0),
-        narrow: narrow(arguments),
+        narrow: narrow(arguments, engine),
         jobs: arguments.jobs,
         first: arguments.first || found_at_once,
     };
@@ -244,13 +255,15 @@ fn show_failures(
     scenario: &dyn AnyScenario,
     report: &Report,
     arguments: &Arguments,
+    engine: On<'_>,
     results: &mut Results,
-    named: bool,
 ) -> Result<(), Failure> {
+    let named = !arguments.scenarios.is_empty();
     let root = repros::root(arguments.repros.as_deref());
     for finding in report.findings.iter().take(MOST_FAILURES) {
         let shrinking = !arguments.no_shrink;
-        let Some(exhibit) = scenario.exhibit(finding.seed, &narrow(arguments), shrinking) else {
+        let narrow = narrow(arguments, engine);
+        let Some(exhibit) = scenario.exhibit(finding.seed, &narrow, shrinking) else {
             let event = format!("it failed ({}), and then it did not", finding.anomaly);
             let seed = finding.seed;
             return Err(unfit(report, &Broken::Nondeterminism { seed, event }));

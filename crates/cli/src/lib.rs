@@ -1,6 +1,7 @@
 //! The command line: one file a verb. [`run`] serves any list of scenarios, so a user's own binary
 //! has the same verbs over the user's own protocols.
 
+mod engines;
 mod exit;
 mod explore;
 mod init;

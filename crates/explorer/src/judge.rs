@@ -2,14 +2,16 @@
 
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
+use serde::{Deserialize, Serialize};
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
-use world::{Drawn, End, Fault, Faults, TraceEvent, Uses, World};
+use world::{Drawn, End, Fault, Faults, Scene, TraceEvent, Uses, World};
 
 /// What a run came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// What the scenario says of it.
     pub verdict: Verdict,
@@ -26,13 +28,34 @@ pub struct Outcome {
     /// Fault kinds that changed what happened.
     pub effective: Faults,
     /// What was worth counting.
-    pub marks: Vec<(&'static str, u32)>,
+    pub marks: Vec<(Cow<'static, str>, u32)>,
     /// What nodes made use of.
     pub uses: Uses,
 }
 
+impl Outcome {
+    /// That of a run of which nothing is known but that it is a finding.
+    pub fn violated(
+        checker: &'static str,
+        class: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            verdict: Verdict::violated(checker, class, message),
+            digest: 0,
+            ended_at: 0,
+            steps: 0,
+            deliveries: 0,
+            operations: (0, 0),
+            effective: Faults::NONE,
+            marks: Vec::new(),
+            uses: Uses::default(),
+        }
+    }
+}
+
 /// What a run left for a person to look at.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Every event.
     pub events: Vec<TraceEvent>,
@@ -85,11 +108,11 @@ fn run<S: Scenario>(
                 return verdict;
             }
         }
-        let run = Run { case, world: &world };
+        let run = Run { case, scene: &world };
         ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
     });
     let verdict = verdict.unwrap_or_else(|panic| panicked(panic, &world));
-    let run = Run { case, world: &world };
+    let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
         digest: world.digest(),
@@ -98,7 +121,7 @@ fn run<S: Scenario>(
         deliveries: world.deliveries(),
         operations: run.counts(),
         effective: world.effective(),
-        marks: world.marks().to_vec(),
+        marks: world.marks().iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect(),
         uses: world.uses(),
     };
     (outcome, world)

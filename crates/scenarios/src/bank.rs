@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
-use world::World;
+use world::Scene;
 
 /// Accounts at each participant.
 const ACCOUNTS: u16 = 2;
@@ -132,9 +132,9 @@ impl<N: Commit> Scenario for Bank<N> {
             && case.calls.iter().all(|call| call.op.items.iter().map(amount).sum::<i64>() == 0)
     }
 
-    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+    fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut judge = Judge::default();
-        move |world: &World<N>| judge.step(world)
+        move |scene: &dyn Scene<N>| judge.step(scene)
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {

@@ -13,6 +13,7 @@ use crate::queue::Queue;
 use crate::trace::{Happening, Trace, TraceEvent};
 use history::History;
 use node::{Cx, Mutation, Node, NodeId};
+use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
 /// What is still to happen.
@@ -78,7 +79,7 @@ pub enum End {
 }
 
 /// What nodes made use of: a fault of a clock that nobody reads has nothing to act on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Uses {
     /// Somebody read a wall clock.
     pub wall: bool,

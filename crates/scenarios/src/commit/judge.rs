@@ -8,7 +8,7 @@ use checkers::{Judged, Verdict};
 use history::{Actor, What};
 use node::{NodeId, RequestId};
 use protocols::commit::{Action, Decided, Item, Op, Outcome, TxId};
-use world::World;
+use world::Scene;
 
 /// Judges one run, step by step.
 pub struct Judge {
@@ -38,35 +38,35 @@ impl Default for Judge {
 
 impl Judge {
     /// To be asked after every step.
-    pub fn step<N: Commit>(&mut self, world: &World<N>) -> Verdict {
-        let quiet = world.changed().is_none() && world.history().events.len() == self.told;
+    pub fn step<N: Commit>(&mut self, scene: &dyn Scene<N>) -> Verdict {
+        let quiet = scene.changed().is_none() && scene.history().events.len() == self.told;
         if quiet {
             return Verdict::Holds;
         }
         if self.seen.is_empty() {
-            self.begin(world);
+            self.begin(scene);
         }
-        let judged = self.listen(world).and_then(|()| match world.changed() {
-            Some(node) => self.look(world, node),
+        let judged = self.listen(scene).and_then(|()| match scene.changed() {
+            Some(node) => self.look(scene, node),
             None => Ok(()),
         });
         Verdict::from(judged)
     }
 
-    fn begin<N: Commit>(&mut self, world: &World<N>) {
-        self.cast = Cast::of(world.ids().filter_map(|id| world.config(id)));
-        self.rules = Rules::new(self.cast.parts(world.nodes()));
-        let configs = world.ids().filter_map(|id| world.config(id));
+    fn begin<N: Commit>(&mut self, scene: &dyn Scene<N>) {
+        self.cast = Cast::of(scene.ids().filter_map(|id| scene.config(id)));
+        self.rules = Rules::new(self.cast.parts(scene.nodes()));
+        let configs = scene.ids().filter_map(|id| scene.config(id));
         self.ledger = Ledger::new(self.cast.accounts(configs));
-        self.seen = vec![(0, 0); world.nodes()];
+        self.seen = vec![(0, 0); scene.nodes()];
     }
 
     /// What clients ask and are told.
-    fn listen<N: Commit>(&mut self, world: &World<N>) -> Judged {
-        let events = &world.history().events;
+    fn listen<N: Commit>(&mut self, scene: &dyn Scene<N>) -> Judged {
+        let events = &scene.history().events;
         for (event, told) in events.iter().enumerate().skip(self.told) {
             let Actor::Client(client) = told.actor else { continue };
-            let client = NodeId(world.nodes() as u16 + client);
+            let client = NodeId(scene.nodes() as u16 + client);
             let call = Call(RequestId { client, call: told.call });
             match &told.what {
                 What::Invoke(op) => {
@@ -87,15 +87,15 @@ impl Judge {
     }
 
     /// A node's durable log has changed: it has grown, or a snapshot has replaced it.
-    fn look<N: Commit>(&mut self, world: &World<N>, node: NodeId) -> Judged {
-        let log = world.durable(node);
+    fn look<N: Commit>(&mut self, scene: &dyn Scene<N>, node: NodeId) -> Judged {
+        let log = scene.durable(node);
         let (rewrites, records) = self.seen[node.index()];
-        let whole = rewrites != world.rewrites(node);
+        let whole = rewrites != scene.rewrites(node);
         let from = if whole { 0 } else { records };
         if from == log.len() {
             return Ok(());
         }
-        self.seen[node.index()] = (world.rewrites(node), log.len());
+        self.seen[node.index()] = (scene.rewrites(node), log.len());
         // Of a part of the log, `durable` tells what that part says; balances need all of it.
         let durable = N::durable(&log[from..]);
         let party = node.index();
@@ -106,7 +106,7 @@ impl Judge {
             self.rules.aborted(*tx, tx.coordinator.index(), party)?;
         }
         for decided in &durable.decided {
-            self.decided(world, decided, party)?;
+            self.decided(scene, decided, party)?;
         }
         // Where one operation commits alone, it is this transaction's.
         let alone = match (&durable.committed[..], &durable.applied[..]) {
@@ -114,10 +114,10 @@ impl Judge {
             _ => None,
         };
         for tx in &durable.committed {
-            self.committed(world, *tx, alone, party)?;
+            self.committed(scene, *tx, alone, party)?;
         }
         for (request, times) in &durable.applied {
-            self.applied(world, Call(*request), *times, whole, node)?;
+            self.applied(scene, Call(*request), *times, whole, node)?;
         }
         let number = self.cast.number(node).filter(|_| whole);
         number.map_or(Ok(()), |at| {
@@ -128,7 +128,12 @@ impl Judge {
 
     /// A coordinator has decided. A writer's abort need not be on record to count: its locks are
     /// free.
-    fn decided<N: Commit>(&mut self, world: &World<N>, decided: &Decided, party: usize) -> Judged {
+    fn decided<N: Commit>(
+        &mut self,
+        scene: &dyn Scene<N>,
+        decided: &Decided,
+        party: usize,
+    ) -> Judged {
         let (tx, call) = (decided.tx, Call(decided.request));
         let seen = self.rules.seen(tx);
         if seen.is_some_and(|seen| seen.decided) {
@@ -136,7 +141,7 @@ impl Judge {
         }
         let committed = seen.map_or(Parties::NONE, |seen| seen.committed);
         for writer in self.rules.writers(call).without(committed).iter() {
-            self.ask(world, tx, writer)?;
+            self.ask(scene, tx, writer)?;
         }
         self.rules.decided(tx, call, party)
     }
@@ -144,7 +149,7 @@ impl Judge {
     /// A participant has committed. A coordinator's abort is nowhere on record.
     fn committed<N: Commit>(
         &mut self,
-        world: &World<N>,
+        scene: &dyn Scene<N>,
         tx: TxId,
         call: Option<Call>,
         party: usize,
@@ -154,14 +159,14 @@ impl Judge {
             return Ok(());
         }
         if seen.is_none_or(|seen| !seen.decided) {
-            self.ask(world, tx, tx.coordinator.index())?;
+            self.ask(scene, tx, tx.coordinator.index())?;
         }
         self.rules.committed(tx, call, party)
     }
 
     /// Whether a node believes that a transaction has aborted.
-    fn ask<N: Commit>(&mut self, world: &World<N>, tx: TxId, party: usize) -> Judged {
-        let state = world.state(NodeId(party as u16));
+    fn ask<N: Commit>(&mut self, scene: &dyn Scene<N>, tx: TxId, party: usize) -> Judged {
+        let state = scene.state(NodeId(party as u16));
         let decisions = state.map(|state| state.view().decisions).unwrap_or_default();
         if decisions.contains(&(tx, Outcome::Abort)) {
             return self.rules.stands_for(tx, party, Stands::Abort);
@@ -172,7 +177,7 @@ impl Judge {
     /// A participant's data contains an operation.
     fn applied<N: Commit>(
         &mut self,
-        world: &World<N>,
+        scene: &dyn Scene<N>,
         call: Call,
         times: u32,
         whole: bool,
@@ -184,7 +189,7 @@ impl Judge {
             false => self.rules.applied(call, party, times)?,
         };
         let number = self.cast.number(node).filter(|_| first);
-        let (Some(at), Some(op)) = (number, self.op(world, call)) else { return Ok(()) };
+        let (Some(at), Some(op)) = (number, self.op(scene, call)) else { return Ok(()) };
         for item in op.items.iter().filter(|item| item.at == at) {
             if let Action::Add(amount) = item.action {
                 self.ledger.change(Account(at, item.key), amount)?;
@@ -193,9 +198,9 @@ impl Judge {
         Ok(())
     }
 
-    fn op<'a, N: Commit>(&self, world: &'a World<N>, call: Call) -> Option<&'a Op> {
+    fn op<'a, N: Commit>(&self, scene: &'a dyn Scene<N>, call: Call) -> Option<&'a Op> {
         let (_, event) = self.asked.iter().find(|(asked, _)| *asked == call)?;
-        match &world.history().events[*event].what {
+        match &scene.history().events[*event].what {
             What::Invoke(op) => Some(op),
             _ => None,
         }
