@@ -194,14 +194,17 @@ impl<I: Ord + Debug> Reservations<I> {
     }
 
     fn settle(&mut self, id: I, kept: i64, given_back: i64) -> Judged {
-        let name = format!("{id:?}");
-        let open = self.open.entry(id).or_default();
+        let Some(open) = self.open.get_mut(&id) else {
+            let settled = kept.saturating_add(given_back);
+            let message = format!("{id:?} settles {settled}, and nothing was set aside");
+            return Err(anomaly("more than reserved", message));
+        };
         open.kept = open.kept.saturating_add(kept);
         open.given_back = open.given_back.saturating_add(given_back);
         let Reservation { reserved, kept, given_back } = *open;
         if kept.saturating_add(given_back) > reserved {
             let message =
-                format!("{name} reserved {reserved}, kept {kept} and gave back {given_back}");
+                format!("{id:?} reserved {reserved}, kept {kept} and gave back {given_back}");
             return Err(anomaly("more than reserved", message));
         }
         Ok(())

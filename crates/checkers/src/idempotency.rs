@@ -4,7 +4,8 @@
 //! API. A key stands for an intent: who makes a new key for every attempt has the intent's effects
 //! counted all the same, if the caller feeds intents.
 //!
-//! - **double effect**: two effects under one key; **phantom effect**: one that nobody asked for.
+//! - **double effect**: two effects under one key; **phantom effect**, **phantom reply**: one that
+//!   nobody asked for.
 //! - **effect lost**: a request was answered with its result, and has no effect in the end.
 //! - **failed and applied**: it was answered with a final failure, and has an effect.
 //! - **unequal replies**: two attempts of one key were answered with different results.
@@ -77,19 +78,15 @@ impl<K: Ord + Debug, F: PartialEq + Debug, R: PartialEq + Debug> Idempotency<K, 
         Self::default()
     }
 
-    fn key(&mut self, key: K) -> &mut Key<F, R> {
-        self.keys.entry(key).or_insert_with(|| Key {
+    /// An attempt: the first, or a retry.
+    pub fn asked(&mut self, key: K, fingerprint: F) {
+        let known = self.keys.entry(key).or_insert_with(|| Key {
             fingerprints: Vec::new(),
             attempts: 0,
             effects: 0,
             result: None,
             failed: false,
-        })
-    }
-
-    /// An attempt: the first, or a retry.
-    pub fn asked(&mut self, key: K, fingerprint: F) {
-        let known = self.key(key);
+        });
         known.attempts += 1;
         if !known.fingerprints.contains(&fingerprint) {
             known.fingerprints.push(fingerprint);
@@ -102,54 +99,55 @@ impl<K: Ord + Debug, F: PartialEq + Debug, R: PartialEq + Debug> Idempotency<K, 
     ///
     /// `double effect`, `phantom effect` or `failed and applied`.
     pub fn effect(&mut self, key: K) -> Judged {
-        let name = format!("{key:?}");
-        let known = self.key(key);
+        let Some(known) = self.keys.get_mut(&key) else {
+            let message = format!("{key:?} has an effect, and no request");
+            return Err(anomaly("phantom effect", message));
+        };
         known.effects += 1;
-        if known.attempts == 0 {
-            return Err(anomaly("phantom effect", format!("{name} has an effect, and no request")));
-        }
         if known.effects > 1 {
-            let message = format!("{name} has taken effect {} times", known.effects);
+            let message = format!("{key:?} has taken effect {} times", known.effects);
             return Err(anomaly("double effect", message));
         }
-        if known.failed { failed_and_applied(&name) } else { Ok(()) }
+        if known.failed { failed_and_applied(&key) } else { Ok(()) }
     }
 
     /// An attempt with this fingerprint was answered.
     ///
     /// # Errors
     ///
-    /// `unequal replies`, `mismatch accepted`, `mismatch without cause` or `failed and applied`.
+    /// `unequal replies`, `mismatch accepted`, `mismatch without cause`, `failed and applied`, or
+    /// `phantom reply` if nobody has asked.
     pub fn answered(&mut self, key: K, fingerprint: F, answer: Answer<R>) -> Judged {
-        let name = format!("{key:?}");
-        let known = self.key(key);
+        let Some(known) = self.keys.get_mut(&key) else {
+            return Err(anomaly("phantom reply", format!("{key:?} was answered, and never asked")));
+        };
         match (answer, &known.result) {
             (Answer::Undecided, _) => Ok(()),
             (Answer::Mismatch, _) if known.fingerprints.len() > 1 => Ok(()),
             (Answer::Mismatch, _) => {
-                let message = format!("{name} was refused, and only ever came as {fingerprint:?}");
+                let message = format!("{key:?} was refused, and only ever came as {fingerprint:?}");
                 Err(anomaly("mismatch without cause", message))
             }
             (Answer::Failed, Some((_, result))) => {
-                let message = format!("{name} was answered {result:?}, and then that it failed");
+                let message = format!("{key:?} was answered {result:?}, and then that it failed");
                 Err(anomaly("unequal replies", message))
             }
             (Answer::Failed, None) => {
                 known.failed = true;
-                if known.effects > 0 { failed_and_applied(&name) } else { Ok(()) }
+                if known.effects > 0 { failed_and_applied(&key) } else { Ok(()) }
             }
             (Answer::Done(result), Some((bound, _))) if *bound != fingerprint => {
                 let message = format!(
-                    "{name} belongs to {bound:?}, and {fingerprint:?} was answered {result:?}"
+                    "{key:?} belongs to {bound:?}, and {fingerprint:?} was answered {result:?}"
                 );
                 Err(anomaly("mismatch accepted", message))
             }
             (Answer::Done(result), Some((_, first))) if *first != result => {
-                let message = format!("{name} was answered {first:?}, and then {result:?}");
+                let message = format!("{key:?} was answered {first:?}, and then {result:?}");
                 Err(anomaly("unequal replies", message))
             }
             (Answer::Done(result), None) if known.failed => {
-                let message = format!("{name} was answered that it failed, and then {result:?}");
+                let message = format!("{key:?} was answered that it failed, and then {result:?}");
                 Err(anomaly("unequal replies", message))
             }
             (Answer::Done(_), Some(_)) => Ok(()),
@@ -187,8 +185,8 @@ impl<K: Ord + Debug, F: PartialEq + Debug, R: PartialEq + Debug> Idempotency<K, 
     }
 }
 
-fn failed_and_applied(name: &str) -> Judged {
-    let message = format!("{name} was answered that it failed, and has an effect");
+fn failed_and_applied(key: &impl Debug) -> Judged {
+    let message = format!("{key:?} was answered that it failed, and has an effect");
     Err(anomaly("failed and applied", message))
 }
 

@@ -2,6 +2,9 @@
 //!
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
+//! - [`commit`], [`delivery`], [`idempotency`], [`conservation`], [`cache`], [`convergence`] and
+//!   [`progress`] are fed facts as they become true, and name the one that breaks a rule. At the
+//!   end `verdict` says `Unknown` where the facts prove nothing.
 
 pub mod cache;
 pub mod commit;

@@ -4,7 +4,7 @@ use super::anomaly;
 use crate::{Judged, Verdict};
 use history::{History, Outcome};
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 /// What clients of the bank ask.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -84,8 +84,8 @@ impl Bank {
                 balances.iter().map(|(account, balance)| (account, *balance)).collect();
             let accounts = accounts.get_or_insert_with(|| balances.keys().copied().collect());
             constrained += u64::from(total.is_some());
-            let who = format!("{} (call {})", operation.actor, operation.call);
-            if let Err(anomaly) = self.read(&who, accounts, &balances, &mut total) {
+            let who = format_args!("{} (call {})", operation.actor, operation.call);
+            if let Err(anomaly) = self.read(who, accounts, &balances, &mut total) {
                 return Verdict::Violated(*anomaly);
             }
         }
@@ -102,7 +102,7 @@ impl Bank {
 
     fn read<A: Ord + Debug>(
         &self,
-        who: &str,
+        who: fmt::Arguments<'_>,
         accounts: &[&A],
         balances: &BTreeMap<&A, Option<i64>>,
         total: &mut Option<i128>,

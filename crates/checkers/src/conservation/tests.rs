@@ -68,7 +68,7 @@ fn reservations_are_kept_or_given_back() {
     assert_eq!(orders.verdict(), Verdict::Holds);
     let twice = "more than reserved: 2 reserved 1, kept 0 and gave back 2";
     assert_eq!(said(orders.given_back(2, 1)), twice, "K4: a compensation is carried out again");
-    let unknown = "more than reserved: 3 reserved 0, kept 1 and gave back 0";
+    let unknown = "more than reserved: 3 settles 1, and nothing was set aside";
     assert_eq!(said(orders.kept(3, 1)), unknown, "E6: sold without being set aside");
     assert_eq!(said(orders.reserved(1, 4)), "reserved twice: 1 reserved 5, and 4 once more");
 }

@@ -114,8 +114,8 @@ impl Set {
             return Verdict::Unknown("delivery: nothing was added to the set".into());
         }
         let stale = || {
-            let reads = reads.iter().filter(|_| self.no_stale_reads);
-            reads.map(|read| complete(read, "stale", &added)).collect()
+            let mut reads = reads.iter().filter(|_| self.no_stale_reads);
+            reads.try_for_each(|read| complete(read, "stale", &added))
         };
         Verdict::from(complete(&last, "lost", &added).and_then(|()| stale()))
     }

@@ -86,6 +86,7 @@ fn keys() {
             "VIOLATED   mismatch without cause: 1 was refused, and only ever came as 5",
         ),
         (&[Effect(1)], "VIOLATED   phantom effect: 1 has an effect, and no request"),
+        (&[Busy(1)], "VIOLATED   phantom reply: 1 was answered, and never asked"),
     ];
     for (facts, expected) in cases {
         let verdict = judge(facts);
