@@ -7,6 +7,7 @@ mod decision;
 mod linearizable;
 mod model;
 pub mod models;
+pub mod recorded;
 mod verdict;
 
 pub use decision::{Conflict, Decision};
