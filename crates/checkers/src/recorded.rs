@@ -50,8 +50,10 @@ impl Dialect {
 
 /// A model that recorded histories can be held against.
 pub trait Recording: Model + Sized {
-    /// The object as it begins.
-    fn begin(dialect: &Dialect) -> Self;
+    /// The object as it begins, for one that these operations are asked of.
+    fn begin<'a>(dialect: &Dialect, asked: impl Iterator<Item = &'a Self::Op>) -> Self
+    where
+        Self::Op: 'a;
 
     /// Whether the value of this line is a pair of a key and the value proper, as Jepsen's
     /// independent tests have it; `false` where that would be ambiguous.
@@ -87,7 +89,7 @@ pub trait Recording: Model + Sized {
 
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged {
+pub struct Report {
     /// The verdict. A history that constrains nothing is [`Verdict::Unknown`].
     pub verdict: Verdict,
     /// How it was found.
@@ -103,7 +105,7 @@ pub struct Judged {
 /// The lines of a history.
 pub type Records<'a> = Box<dyn Iterator<Item = Result<Recorded<'a>, Misread>> + 'a>;
 
-type Judge = fn(&Dialect, Records<'_>) -> Result<Judged, Misread>;
+type Judge = fn(&Dialect, Records<'_>) -> Result<Report, Misread>;
 
 /// Something with a name that judges recorded histories.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +123,7 @@ impl Judging {
     /// # Errors
     ///
     /// The first line that is wrong.
-    pub fn judge(&self, dialect: &Dialect, records: Records<'_>) -> Result<Judged, Misread> {
+    pub fn judge(&self, dialect: &Dialect, records: Records<'_>) -> Result<Report, Misread> {
         (self.judge)(dialect, records)
     }
 }
@@ -151,9 +153,13 @@ pub fn model(name: &str) -> Option<&'static Judging> {
 }
 
 /// Judges lines against a model.
-fn against<M: Recording>(dialect: &Dialect, records: Records<'_>) -> Result<Judged, Misread> {
-    let model = M::begin(dialect);
+fn against<M: Recording>(dialect: &Dialect, records: Records<'_>) -> Result<Report, Misread> {
     let told = told::<M>(dialect, records)?;
+    let asked = told.history.events.iter().filter_map(|event| match &event.what {
+        What::Invoke((_, op)) => Some(op),
+        What::Ok(_) | What::Fail(_) | What::Info => None,
+    });
+    let model = M::begin(dialect, asked);
     let keyed = told
         .history
         .events
@@ -221,7 +227,7 @@ fn judged<M: Model>(
     model: &M,
     history: &History<M::Op, M::Ret>,
     constrains: impl Fn(&M::Op, &M::Ret) -> bool,
-) -> Judged {
+) -> Report {
     let (mut operations, mut unknown, mut constraining) = (0, 0, 0);
     for operation in history.operations() {
         operations += 1;
@@ -242,5 +248,5 @@ fn judged<M: Model>(
         verdict => verdict,
     };
     let method = "linearizable: search of Wing and Gong, with Lowe's memory".to_owned();
-    Judged { verdict, method, operations, unknown, constraining }
+    Report { verdict, method, operations, unknown, constraining }
 }

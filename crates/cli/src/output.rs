@@ -2,7 +2,7 @@
 
 use crate::check::Checked;
 use crate::repros;
-use checkers::recorded::Judged;
+use checkers::recorded::Report;
 use explorer::{Broken, Exhibit, Finding, Report, repro};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -217,9 +217,9 @@ pub(crate) fn failure_json(exhibit: &Exhibit, saved: Option<&Path>) -> Value {
 }
 
 /// A judged history: its verdict, why, and how it was found.
-pub(crate) fn judged(checked: &Checked<'_>, judged: &Judged) -> String {
+pub(crate) fn judged(checked: &Checked<'_>, judged: &Report) -> String {
     let Checked { file, format, sniffed, against: [flag, name] } = checked;
-    let Judged { verdict, method, operations, unknown, constraining } = judged;
+    let Report { verdict, method, operations, unknown, constraining } = judged;
     let found = if *sniffed { " (found by its content)" } else { "" };
     format!(
         "{file}   {verdict}\n  \
@@ -232,7 +232,7 @@ pub(crate) fn judged(checked: &Checked<'_>, judged: &Judged) -> String {
 }
 
 /// A judged history as a JSON line.
-pub(crate) fn judged_json(checked: &Checked<'_>, judged: &Judged) -> Value {
+pub(crate) fn judged_json(checked: &Checked<'_>, judged: &Report) -> Value {
     let (verdict, reason, anomaly) = match &judged.verdict {
         explorer::Verdict::Holds => ("holds", None, None),
         explorer::Verdict::Unknown(reason) => ("unknown", Some(reason), None),

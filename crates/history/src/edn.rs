@@ -23,12 +23,16 @@ pub(crate) fn recorded(text: &str) -> impl Iterator<Item = Result<Recorded<'_>, 
     let kept = forms.filter(|form| !matches!(form, Ok(form) if form.text.starts_with("#_")));
     kept.map(|form| {
         let form = form?;
-        operation(parse(form)?, form.line)
+        operation(parse(form)?, form)
     })
 }
 
-/// One value, such as a line of a log ends with.
-pub(crate) fn value(text: &str, line: usize) -> Result<Value<'_>, Misread> {
+/// The one value of a text, such as a line of a log ends with; `line` is that of the error.
+///
+/// # Errors
+///
+/// No value, more than one, or no EDN.
+pub fn value(text: &str, line: usize) -> Result<Value<'_>, Misread> {
     let wrong = |found: String| Misread {
         line,
         problem: Problem::Text { found, expected: "one value in EDN" },

@@ -13,6 +13,6 @@ pub(crate) fn recorded(text: &str) -> impl Iterator<Item = Result<Recorded<'_>, 
             line: form.line + error.line().max(1) - 1,
             problem: Problem::Text { found: error.to_string(), expected: "JSON" },
         })?;
-        operation(map, form.line)
+        operation(map, form)
     })
 }

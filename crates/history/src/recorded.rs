@@ -4,6 +4,7 @@
 //! [`read`] hands them over one by one; [`History::told`](crate::History::told) puts them together
 //! for a model, and refuses what could not have happened.
 
+use crate::forms::Form;
 use crate::value::Value;
 use crate::{calls, edn, jepsen_log, json, jsonl};
 use std::borrow::Cow;
@@ -292,13 +293,14 @@ pub fn read(
 }
 
 /// An operation map of Jepsen's, out of EDN or JSON.
-pub(crate) fn operation(map: Value<'_>, line: usize) -> Result<Recorded<'_>, Misread> {
+pub(crate) fn operation<'a>(map: Value<'a>, form: Form<'a>) -> Result<Recorded<'a>, Misread> {
+    let line = form.line;
     let wrong = |found: &dyn fmt::Display, expected| {
         let found = start_of(&found.to_string());
         Misread { line, problem: Problem::Text { found, expected } }
     };
     let Value::Map(entries) = map else {
-        return Err(wrong(&map, "an operation map"));
+        return Err(wrong(&form.text, "an operation map"));
     };
     let (mut kind, mut f, mut key) = (None, Cow::Borrowed("txn"), None);
     let (mut process, mut value, mut time) = (Process::Unnamed, Value::Nil, None);

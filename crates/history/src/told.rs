@@ -20,7 +20,7 @@ pub enum Answer<Ret> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told<Op, Ret> {
     /// The history. An event's `process` tells recorded processes apart; its actor is the client
-    /// of the process's number, its call the operation's number.
+    /// of the process's number, its call the line of the operation's invocation.
     pub history: History<Op, Ret>,
     /// The line of each event.
     pub lines: Vec<u32>,
@@ -145,7 +145,7 @@ impl<Op, Ret> History<Op, Ret> {
                     None => pairing.unnamed.push_back(open),
                 }
                 let (op, actor) = (operations, client(number));
-                events.push(Event { at: time, op, actor, process: number, call: op, what });
+                events.push(Event { at: time, op, actor, process: number, call: line, what });
                 lines.push(line);
                 operations += 1;
                 continue;
@@ -161,15 +161,9 @@ impl<Op, Ret> History<Op, Ret> {
                 Answer::Fail => What::Fail("fail".into()),
                 Answer::Nothing => What::Info,
             };
-            let Open { op, process: number, .. } = open;
-            events.push(Event {
-                at: time,
-                op,
-                actor: client(number),
-                process: number,
-                call: op,
-                what,
-            });
+            let Open { op, process: number, event, .. } = open;
+            let (actor, call) = (client(number), lines[event]);
+            events.push(Event { at: time, op, actor, process: number, call, what });
             lines.push(line);
         }
         Ok(Told { history: Self { events }, lines })

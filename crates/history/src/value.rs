@@ -77,6 +77,23 @@ impl<'a> Value<'a> {
         if let Self::Int(int) = self { Some(*int) } else { None }
     }
 
+    /// The same, without the text that it comes from.
+    pub fn into_owned(self) -> Value<'static> {
+        let all = |values: Vec<Self>| values.into_iter().map(Self::into_owned).collect();
+        match self {
+            Self::Nil => Value::Nil,
+            Self::Bool(bool) => Value::Bool(bool),
+            Self::Int(int) => Value::Int(int),
+            Self::Word(word) => Value::Word(word.into_owned().into()),
+            Self::Text(text) => Value::Text(text.into_owned().into()),
+            Self::List(list) => Value::List(all(list)),
+            Self::Set(set) => Value::Set(all(set)),
+            Self::Map(map) => {
+                Value::Map(map.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
+            }
+        }
+    }
+
     /// Itself, where it is no collection.
     pub fn scalar(&self) -> Option<Scalar> {
         Some(match self {
@@ -179,14 +196,7 @@ impl fmt::Debug for Scalar {
 /// Out of JSON.
 impl<'de> Deserialize<'de> for Value<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Json).map(Value::owned)
-    }
-}
-
-impl Value<'static> {
-    /// The same: it borrows nothing.
-    fn owned<'a>(self) -> Value<'a> {
-        self
+        deserializer.deserialize_any(Json)
     }
 }
 

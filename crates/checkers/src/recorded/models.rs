@@ -15,7 +15,7 @@ fn scalar(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<Scalar, Problem>
 }
 
 impl Recording for Register<Scalar> {
-    fn begin(dialect: &Dialect) -> Self {
+    fn begin<'a>(dialect: &Dialect, _: impl Iterator<Item = &'a Self::Op>) -> Self {
         Self(dialect.initial.clone())
     }
 
@@ -65,7 +65,7 @@ impl Recording for Register<Scalar> {
 }
 
 impl Recording for Mutex {
-    fn begin(_: &Dialect) -> Self {
+    fn begin<'a>(_: &Dialect, _: impl Iterator<Item = &'a Self::Op>) -> Self {
         Self
     }
 
@@ -99,7 +99,7 @@ impl Recording for Mutex {
 }
 
 impl Recording for Counter {
-    fn begin(_: &Dialect) -> Self {
+    fn begin<'a>(_: &Dialect, _: impl Iterator<Item = &'a Self::Op>) -> Self {
         Self(0)
     }
 

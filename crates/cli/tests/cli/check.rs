@@ -10,7 +10,7 @@ const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/histo
 
 /// A file with this content.
 fn file(name: &str, text: &str) -> PathBuf {
-    let path = folder("check").join(name);
+    let path = folder(&format!("check_{name}")).join(name);
     fs::write(&path, text).expect("a file");
     path
 }
