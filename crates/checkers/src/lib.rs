@@ -3,7 +3,10 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 
+pub mod commit;
+pub mod conservation;
 mod decision;
+pub mod delivery;
 mod linearizable;
 mod model;
 pub mod models;
@@ -13,4 +16,4 @@ mod verdict;
 pub use decision::{Conflict, Decision};
 pub use linearizable::{DEAD_END, STEPS, linearizable, linearizable_within};
 pub use model::{Keyed, Model};
-pub use verdict::{Anomaly, Verdict};
+pub use verdict::{Anomaly, Judged, Verdict};
