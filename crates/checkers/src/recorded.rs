@@ -1,5 +1,5 @@
-//! Recorded histories judged: the names of models, and how each reads its operations out of
-//! untyped lines.
+//! Recorded histories judged: the names of models and checkers, and how each reads its operations
+//! out of untyped lines.
 //!
 //! ```
 //! use checkers::recorded::{Dialect, model};
@@ -11,13 +11,22 @@
 //!     {:process 1, :type :invoke, :f :read, :value nil}
 //!     {:process 1, :type :ok, :f :read, :value 3}";
 //! let model = model("cas-register").unwrap();
-//! let judged = model.judge(&Dialect::of(Format::Edn), read(Format::Edn, text)).unwrap();
-//! assert!(judged.verdict.is_violated());
+//! let report = model.judge(&Dialect::of(Format::Edn), read(Format::Edn, text)).unwrap();
+//! assert!(report.verdict.is_violated());
 //! ```
+//!
+//! A model joins with two things: [`Recording`] for its operations, and a line in [`MODELS`].
 
-mod models;
+mod counters;
+mod locks;
+mod queues;
+mod registers;
+mod sets;
 
-use crate::{Keyed, Model, Verdict, linearizable};
+use crate::conservation::{Bank, counter};
+use crate::models::{Counter, FencedMutex, FetchAndAdd, KeyValue, Log, Mutex};
+use crate::models::{Queue, Register, Stack};
+use crate::{Keyed, Model, Verdict, delivery, linearizable};
 use history::recorded::{Format, Misread, Problem, Recorded};
 use history::value::{Scalar, Value};
 use history::{Answer, Event, History, Outcome, Told, What};
@@ -48,41 +57,39 @@ impl Dialect {
     }
 }
 
-/// A model that recorded histories can be held against.
-pub trait Recording: Model + Sized {
-    /// The object as it begins, for one that these operations are asked of.
-    fn begin<'a>(dialect: &Dialect, asked: impl Iterator<Item = &'a Self::Op>) -> Self
-    where
-        Self::Op: 'a;
+/// An operation that recorded lines tell of.
+pub trait Recording: Sized {
+    /// What is answered to it.
+    type Ret;
 
     /// Whether the value of this line is a pair of a key and the value proper, as Jepsen's
-    /// independent tests have it; `false` where that would be ambiguous.
+    /// independent tests have it; `false` where there is one object, or a pair would be ambiguous.
     fn is_keyed(_recorded: &Recorded<'_>) -> bool {
         false
     }
 
-    /// What an invocation asks. The value may have been freed from its key: it stands beside.
+    /// What an invocation asks. Its value stands beside it, freed from the key.
     ///
     /// # Errors
     ///
-    /// A function that the model does not have, or a value that this function cannot have.
-    fn asked(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<Self::Op, Problem>;
+    /// A function that nobody knows here, or a value that this function cannot have.
+    fn asked(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<Self, Problem>;
 
-    /// What an `:ok` or `:fail` tells of `op`.
+    /// What its `:ok` or `:fail` tells.
     ///
     /// # Errors
     ///
-    /// A value that this answer cannot have.
+    /// A value that the answer cannot have.
     fn answer(
+        &self,
         dialect: &Dialect,
-        op: &Self::Op,
         recorded: &Recorded<'_>,
         value: &Value<'_>,
     ) -> Result<Answer<Self::Ret>, Problem>;
 
     /// Whether such an answer is impossible in some state. A history without one of these proves
     /// nothing by being explained.
-    fn constrains(_op: &Self::Op, _ret: &Self::Ret) -> bool {
+    fn constrained_by(&self, _ret: &Self::Ret) -> bool {
         true
     }
 }
@@ -99,13 +106,11 @@ pub struct Report {
     /// How many of them have an unknown outcome.
     pub unknown: usize,
     /// How many of them have an answer that could have been wrong.
-    pub constraining: usize,
+    pub constrained: usize,
 }
 
 /// The lines of a history.
 pub type Records<'a> = Box<dyn Iterator<Item = Result<Recorded<'a>, Misread>> + 'a>;
-
-type Judge = fn(&Dialect, Records<'_>) -> Result<Report, Misread>;
 
 /// Something with a name that judges recorded histories.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +119,7 @@ pub struct Judging {
     pub name: &'static str,
     /// The functions that it reads, and what it is.
     pub about: &'static str,
-    judge: Judge,
+    judge: fn(&Dialect, Records<'_>) -> Result<Report, Misread>,
 }
 
 impl Judging {
@@ -128,22 +133,83 @@ impl Judging {
     }
 }
 
-/// The models, by name.
+/// The models that a history can be held against, by name.
 pub const MODELS: &[Judging] = &[
     Judging {
         name: "cas-register",
         about: "read, write, cas: a register with compare-and-set",
-        judge: against::<crate::models::Register<Scalar>>,
+        judge: |dialect, lines| object(dialect, lines, |_| Register(dialect.initial.clone())),
+    },
+    Judging {
+        name: "multi-register",
+        about: "txn of [:read k v] and [:write k v]: registers that are used together",
+        judge: |dialect, lines| {
+            object(dialect, lines, |history| registers::all(history, &dialect.initial))
+        },
+    },
+    Judging {
+        name: "kv",
+        about: "get, put, append: strings under keys",
+        judge: |dialect, lines| object(dialect, lines, |_| KeyValue),
     },
     Judging {
         name: "counter",
         about: "add, read: a total",
-        judge: against::<crate::models::Counter>,
+        judge: |dialect, lines| object(dialect, lines, |_| Counter(0)),
+    },
+    Judging {
+        name: "fetch-and-add",
+        about: "fetch-and-add, read: a total that an addition answers with",
+        judge: |dialect, lines| object(dialect, lines, |_| FetchAndAdd(0)),
     },
     Judging {
         name: "mutex",
         about: "acquire, release: a lock that its holder gives back",
-        judge: against::<crate::models::Mutex>,
+        judge: |dialect, lines| object(dialect, lines, |_| Mutex),
+    },
+    Judging {
+        name: "fenced-mutex",
+        about: "acquire, release, of a fence: a lock whose grants have growing numbers",
+        judge: |dialect, lines| object(dialect, lines, |_| FencedMutex),
+    },
+    Judging { name: "set", about: "add, remove, contains, read: a set", judge: sets::judge_lines },
+    Judging {
+        name: "queue",
+        about: "enqueue, dequeue (enq, deq; add, remove): first in, first out",
+        judge: |dialect, lines| object(dialect, lines, |_| Queue::<Scalar>::new()),
+    },
+    Judging {
+        name: "stack",
+        about: "push, pop: last in, first out",
+        judge: |dialect, lines| object(dialect, lines, |_| Stack::<Scalar>::new()),
+    },
+    Judging {
+        name: "log",
+        about: "append, read of an offset: values in the order of their offsets",
+        judge: |dialect, lines| object(dialect, lines, |_| Log::<Scalar>::new()),
+    },
+];
+
+/// The checkers that promise nothing of real time beyond their own rule, by name.
+pub const CHECKERS: &[Judging] = &[
+    Judging {
+        name: "bank",
+        about: "transfer, read: every read of all accounts sees the same sum, none below 0",
+        judge: |dialect, lines| {
+            rule(dialect, lines, "conservation", |bank| Bank::default().check(bank))
+        },
+    },
+    Judging {
+        name: "counter",
+        about: "add, read: a read lies between what must have been added and what may",
+        judge: |dialect, lines| rule(dialect, lines, "conservation", |history| counter(0, history)),
+    },
+    Judging {
+        name: "set",
+        about: "add, read: what was added is in the last read, and nothing else",
+        judge: |dialect, lines| {
+            rule(dialect, lines, "delivery", |set| delivery::Set::default().check::<Scalar>(set))
+        },
     },
 ];
 
@@ -152,54 +218,79 @@ pub fn model(name: &str) -> Option<&'static Judging> {
     MODELS.iter().find(|model| model.name == name)
 }
 
-/// Judges lines against a model.
-fn against<M: Recording>(dialect: &Dialect, records: Records<'_>) -> Result<Report, Misread> {
-    let told = told::<M>(dialect, records)?;
-    let asked = told.history.events.iter().filter_map(|event| match &event.what {
-        What::Invoke((_, op)) => Some(op),
-        What::Ok(_) | What::Fail(_) | What::Info => None,
-    });
-    let model = M::begin(dialect, asked);
-    let keyed = told
-        .history
-        .events
-        .iter()
-        .any(|event| matches!(&event.what, What::Invoke((key, _)) if *key != Scalar::Nil));
-    if keyed {
-        Ok(judged(&Keyed::new(model), &told.history, |(_, op), ret| M::constrains(op, ret)))
-    } else {
-        Ok(judged(&model, &unkeyed(told.history), M::constrains))
-    }
+/// The checker of this name.
+pub fn checker(name: &str) -> Option<&'static Judging> {
+    CHECKERS.iter().find(|checker| checker.name == name)
 }
 
-/// A model's operations, each with the object that it belongs to: nil where there is one.
-fn told<M: Recording>(
+/// What is asked of one object or another.
+type Asked<Op> = (Scalar, Op);
+
+/// Judges lines against a model, which may depend on what is asked of it.
+fn object<M>(
     dialect: &Dialect,
     records: Records<'_>,
-) -> Result<Told<(Scalar, M::Op), M::Ret>, Misread> {
+    begin: impl FnOnce(&History<Asked<M::Op>, M::Ret>) -> M,
+) -> Result<Report, Misread>
+where
+    M: Model,
+    M::Op: Recording<Ret = M::Ret>,
+{
+    let Told { history, .. } = told::<M::Op>(dialect, records)?;
+    let model = begin(&history);
+    Ok(if asked(&history).any(|(key, _)| *key != Scalar::Nil) {
+        judge(&Keyed::new(model), &history, |(_, op), ret| op.constrained_by(ret))
+    } else {
+        judge(&model, &unkeyed(history), M::Op::constrained_by)
+    })
+}
+
+/// Judges lines by a checker that counts for itself what it could judge.
+fn rule<Op: Recording>(
+    dialect: &Dialect,
+    records: Records<'_>,
+    method: &str,
+    check: impl FnOnce(&History<Op, Op::Ret>) -> Verdict,
+) -> Result<Report, Misread> {
+    let Told { history, .. } = told::<Op>(dialect, records)?;
+    let history = unkeyed(history);
+    let report = report(&history, Op::constrained_by);
+    Ok(Report {
+        verdict: if report.operations == 0 { report.verdict } else { check(&history) },
+        method: method.to_owned(),
+        ..report
+    })
+}
+
+/// Operations, each with the object that it belongs to: nil where there is one.
+fn told<Op: Recording>(
+    dialect: &Dialect,
+    records: Records<'_>,
+) -> Result<Told<Asked<Op>, Op::Ret>, Misread> {
     History::told(
         records,
         |recorded| {
-            let (key, value) = split::<M>(recorded)?;
-            Ok((key, M::asked(recorded, value)?))
+            let (key, value) = split::<Op>(recorded)?;
+            Ok((key, Op::asked(recorded, value)?))
         },
-        |(asked, op), recorded| {
-            let (key, value) = split::<M>(recorded)?;
-            if key != *asked {
+        |(asked, op): &Asked<Op>, recorded| {
+            let (key, value) = split::<Op>(recorded)?;
+            // A completion of no value has no key in it either.
+            if key != *asked && recorded.value != Value::Nil {
                 return Err(Problem::shape(recorded, "the key of its invocation"));
             }
-            M::answer(dialect, op, recorded, value)
+            op.answer(dialect, recorded, value)
         },
     )
 }
 
 /// The key and the value proper.
-fn split<'r, 'a, M: Recording>(
+fn split<'r, 'a, Op: Recording>(
     recorded: &'r Recorded<'a>,
 ) -> Result<(Scalar, &'r Value<'a>), Problem> {
     let (key, value) = match (&recorded.key, recorded.value.pair()) {
         (Some(key), _) => (key, &recorded.value),
-        (None, Some((key, value))) if M::is_keyed(recorded) => (key, value),
+        (None, Some((key, value))) if Op::is_keyed(recorded) => (key, value),
         _ => return Ok((Scalar::Nil, &recorded.value)),
     };
     match key.scalar() {
@@ -208,13 +299,29 @@ fn split<'r, 'a, M: Recording>(
     }
 }
 
+fn asked<Op, Ret>(history: &History<Op, Ret>) -> impl Iterator<Item = &Op> {
+    history.events.iter().filter_map(|event| match &event.what {
+        What::Invoke(op) => Some(op),
+        What::Ok(_) | What::Fail(_) | What::Info => None,
+    })
+}
+
 /// The same history, of the one object there is.
-fn unkeyed<Op, Ret>(history: History<(Scalar, Op), Ret>) -> History<Op, Ret> {
+fn unkeyed<Op, Ret>(history: History<Asked<Op>, Ret>) -> History<Op, Ret> {
+    converted(history, |(_, op)| op, |ret| ret)
+}
+
+/// The same history in other words.
+fn converted<Op, Ret, Op2, Ret2>(
+    history: History<Op, Ret>,
+    mut asked: impl FnMut(Op) -> Op2,
+    mut answer: impl FnMut(Ret) -> Ret2,
+) -> History<Op2, Ret2> {
     let events = history.events.into_iter().map(|event| {
         let Event { at, op, actor, process, call, what } = event;
         let what = match what {
-            What::Invoke((_, op)) => What::Invoke(op),
-            What::Ok(ret) => What::Ok(ret),
+            What::Invoke(op) => What::Invoke(asked(op)),
+            What::Ok(ret) => What::Ok(answer(ret)),
             What::Fail(why) => What::Fail(why),
             What::Info => What::Info,
         };
@@ -223,30 +330,51 @@ fn unkeyed<Op, Ret>(history: History<(Scalar, Op), Ret>) -> History<Op, Ret> {
     History { events: events.collect() }
 }
 
-fn judged<M: Model>(
+/// Judges a history against a model.
+fn judge<M: Model>(
     model: &M,
     history: &History<M::Op, M::Ret>,
-    constrains: impl Fn(&M::Op, &M::Ret) -> bool,
+    constrained: impl Fn(&M::Op, &M::Ret) -> bool,
 ) -> Report {
-    let (mut operations, mut unknown, mut constraining) = (0, 0, 0);
+    let report = report(history, constrained);
+    if report.constrained == 0 {
+        return report;
+    }
+    Report { verdict: linearizable(model, history), ..report }
+}
+
+/// What a history says of itself, and the verdict if nothing in it can be wrong.
+fn report<Op, Ret>(
+    history: &History<Op, Ret>,
+    constrained_by: impl Fn(&Op, &Ret) -> bool,
+) -> Report {
+    let (mut operations, mut unknown, mut constrained) = (0, 0, 0);
     for operation in history.operations() {
         operations += 1;
         match operation.outcome {
             Outcome::Info => unknown += 1,
-            Outcome::Ok(ret) if constrains(operation.op, ret) => constraining += 1,
+            Outcome::Ok(ret) if constrained_by(operation.op, ret) => constrained += 1,
             Outcome::Ok(_) | Outcome::Fail => {}
         }
     }
-    let verdict = match linearizable(model, history) {
-        Verdict::Holds if operations == 0 => {
-            Verdict::Unknown("the history is empty: it has no operation".to_owned())
-        }
-        Verdict::Holds if constraining == 0 => Verdict::Unknown(format!(
-            "nothing in this history could have been wrong: none of its {operations} operations \
-             completed with an answer that depends on others"
-        )),
-        verdict => verdict,
-    };
+    let verdict = Verdict::Unknown(match operations {
+        0 => "the history is empty: it has no operation".to_owned(),
+        _ => format!(
+            "nothing in this history can be wrong: of its {operations} operations none completed \
+             with an answer that depends on another"
+        ),
+    });
     let method = "linearizable: search of Wing and Gong, with Lowe's memory".to_owned();
-    Report { verdict, method, operations, unknown, constraining }
+    Report { verdict, method, operations, unknown, constrained }
+}
+
+/// A value that is no collection.
+fn scalar(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<Scalar, Problem> {
+    let expected = "one value that is no collection";
+    value.scalar().ok_or_else(|| Problem::shape(recorded, expected))
+}
+
+/// An integer.
+fn int(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<i64, Problem> {
+    value.int().ok_or_else(|| Problem::shape(recorded, "an integer"))
 }

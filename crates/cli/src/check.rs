@@ -1,12 +1,14 @@
 //! `tribunal check`: judges a history that was recorded, by us or by others.
 
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::JSON_VERSION;
 use crate::results::say;
-use checkers::recorded::{Dialect, Judging, MODELS};
-use clap::Args;
+use checkers::recorded::{self, CHECKERS, Dialect, Judging, MODELS, Report};
+use checkers::{Anomaly, Verdict};
+use clap::{ArgGroup, Args};
 use history::recorded::{Format, read};
 use history::value::Scalar;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -15,6 +17,7 @@ const MOST_BYTES: u64 = 2 << 30;
 
 /// Judge a recorded history
 #[derive(Args)]
+#[command(group = ArgGroup::new("against").required(true).args(["model", "checker"]))]
 #[command(after_help = "Examples:\n  \
     tribunal check history.edn --model cas-register\n  \
     tribunal check - --format jepsen-log --model cas-register < jepsen.log")]
@@ -25,8 +28,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = format)]
     format: Option<Format>,
     /// The sequential object that it must look like: linearizability
-    #[arg(long, value_parser = model, required = true)]
+    #[arg(long, value_parser = model)]
     model: Option<&'static Judging>,
+    /// A rule of its own that it must keep
+    #[arg(long, value_name = "NAME", value_parser = checker)]
+    checker: Option<&'static Judging>,
     /// What a register holds at first [default: 0, and nil in a jepsen-log]
     #[arg(long, value_name = "VALUE", value_parser = initial)]
     initial: Option<Scalar>,
@@ -36,13 +42,13 @@ pub(crate) struct Arguments {
 }
 
 /// What was judged, for what is printed.
-pub(crate) struct Checked<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) format: Format,
+struct Checked<'a> {
+    file: &'a str,
+    format: Format,
     /// Whether the format was found by looking.
-    pub(crate) sniffed: bool,
+    sniffed: bool,
     /// `--model` and its name.
-    pub(crate) against: [&'a str; 2],
+    against: [&'a str; 2],
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
@@ -67,27 +73,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(initial) = &arguments.initial {
         dialect.initial = initial.clone();
     }
-    let Some(model) = arguments.model else {
-        return Err(Failure::usage("expected --model"));
+    let (flag, judging) = match (arguments.model, arguments.checker) {
+        (Some(model), _) => ("--model", model),
+        (None, Some(checker)) => ("--checker", checker),
+        (None, None) => return Err(Failure::usage("expected --model or --checker")),
     };
-    let judged = model
+    let report = judging
         .judge(&dialect, read(format, &text))
         .map_err(|misread| Failure::bad_input(format!("{name}: {misread}")))?;
     let checked = Checked {
         file: name,
         format,
         sniffed: arguments.format.is_none(),
-        against: ["--model", model.name],
+        against: [flag, judging.name],
     };
     if arguments.json {
-        say(output::judged_json(&checked, &judged).to_string())?;
+        say(as_json(&checked, &report).to_string())?;
     } else {
-        say(output::judged(&checked, &judged))?;
+        say(page(&checked, &report))?;
     }
-    Ok(match &judged.verdict {
-        checkers::Verdict::Holds => exit::HOLDS,
-        checkers::Verdict::Unknown(_) => exit::UNKNOWN,
-        checkers::Verdict::Violated(_) => exit::VIOLATED,
+    Ok(match &report.verdict {
+        Verdict::Holds => exit::HOLDS,
+        Verdict::Unknown(_) => exit::UNKNOWN,
+        Verdict::Violated(_) => exit::VIOLATED,
     })
 }
 
@@ -120,8 +128,13 @@ fn format(name: &str) -> Result<Format, String> {
 }
 
 fn model(name: &str) -> Result<&'static Judging, String> {
-    checkers::recorded::model(name)
+    recorded::model(name)
         .ok_or_else(|| nearest("model", name, MODELS.iter().map(|model| model.name)))
+}
+
+fn checker(name: &str) -> Result<&'static Judging, String> {
+    recorded::checker(name)
+        .ok_or_else(|| nearest("checker", name, CHECKERS.iter().map(|checker| checker.name)))
 }
 
 /// A value as EDN has it, as far as registers hold it.
@@ -141,4 +154,43 @@ fn nearest(what: &str, name: &str, all: impl IntoIterator<Item = &'static str>) 
         nearest.copied().unwrap_or_default(),
         all.join(", ")
     )
+}
+
+/// A judged history: its verdict, why, and how it was found.
+fn page(checked: &Checked<'_>, report: &Report) -> String {
+    let Checked { file, format, sniffed, against: [flag, name] } = checked;
+    let Report { verdict, method, operations, unknown, constrained } = report;
+    let found = if *sniffed { " (found by its content)" } else { "" };
+    format!(
+        "{file}   {verdict}\n  \
+         read     {operations} operations, {unknown} of unknown outcome, {constrained} with an \
+         answer that could have been wrong\n  \
+         as       --format {}{found} {flag} {name}\n  \
+         method   {method}\n",
+        format.name(),
+    )
+}
+
+/// A judged history as a JSON line.
+fn as_json(checked: &Checked<'_>, report: &Report) -> Value {
+    let (verdict, reason, anomaly) = match &report.verdict {
+        Verdict::Holds => ("holds", None, None),
+        Verdict::Unknown(reason) => ("unknown", Some(reason), None),
+        Verdict::Violated(anomaly) => ("violated", None, Some(anomaly)),
+    };
+    json!({
+        "version": JSON_VERSION,
+        "kind": "check",
+        "file": checked.file,
+        "format": checked.format.name(),
+        "against": checked.against[1],
+        "verdict": verdict,
+        "reason": reason,
+        "signature": anomaly.map(Anomaly::signature),
+        "message": anomaly.map(|anomaly| &anomaly.message),
+        "method": report.method,
+        "operations": report.operations,
+        "unknown_outcomes": report.unknown,
+        "constrained": report.constrained,
+    })
 }

@@ -1,14 +1,12 @@
 //! What people and machines read: the table, a failure's page, JSON lines.
 
-use crate::check::Checked;
 use crate::repros;
-use checkers::recorded::Report;
 use explorer::{Broken, Exhibit, Finding, Report, repro};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// The version of the JSON lines.
-const JSON_VERSION: u32 = 1;
+pub(crate) const JSON_VERSION: u32 = 1;
 
 /// The head of the table.
 pub(crate) fn table_head() -> String {
@@ -213,44 +211,5 @@ pub(crate) fn failure_json(exhibit: &Exhibit, saved: Option<&Path>) -> Value {
         "faults": exhibit.after.1,
         "saved": saved.map(|saved| saved.display().to_string()),
         "replay": saved.map(replay_line),
-    })
-}
-
-/// A judged history: its verdict, why, and how it was found.
-pub(crate) fn judged(checked: &Checked<'_>, judged: &Report) -> String {
-    let Checked { file, format, sniffed, against: [flag, name] } = checked;
-    let Report { verdict, method, operations, unknown, constraining } = judged;
-    let found = if *sniffed { " (found by its content)" } else { "" };
-    format!(
-        "{file}   {verdict}\n  \
-         read     {operations} operations, {unknown} of unknown outcome, {constraining} with an \
-         answer that could have been wrong\n  \
-         as       --format {}{found} {flag} {name}\n  \
-         method   {method}\n",
-        format.name(),
-    )
-}
-
-/// A judged history as a JSON line.
-pub(crate) fn judged_json(checked: &Checked<'_>, judged: &Report) -> Value {
-    let (verdict, reason, anomaly) = match &judged.verdict {
-        explorer::Verdict::Holds => ("holds", None, None),
-        explorer::Verdict::Unknown(reason) => ("unknown", Some(reason), None),
-        explorer::Verdict::Violated(anomaly) => ("violated", None, Some(anomaly)),
-    };
-    json!({
-        "version": JSON_VERSION,
-        "kind": "check",
-        "file": checked.file,
-        "format": checked.format.name(),
-        "against": checked.against[1],
-        "verdict": verdict,
-        "reason": reason,
-        "signature": anomaly.map(checkers::Anomaly::signature),
-        "message": anomaly.map(|anomaly| &anomaly.message),
-        "method": judged.method,
-        "operations": judged.operations,
-        "unknown_outcomes": judged.unknown,
-        "constraining": judged.constraining,
     })
 }
