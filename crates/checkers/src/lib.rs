@@ -14,6 +14,9 @@ pub mod recorded;
 mod verdict;
 
 pub use decision::{Conflict, Decision};
-pub use linearizable::{DEAD_END, STEPS, linearizable, linearizable_within};
+pub use linearizable::{
+    Budget, Consistency, DEAD_END, Explanation, Method, Options, PartReport, Report, STEPS, Told,
+    check, linearizable, linearizable_within, validate,
+};
 pub use model::{Keyed, Model};
 pub use verdict::{Anomaly, Judged, Verdict};

@@ -59,4 +59,8 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
     fn observes(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
         matches!(op, RegisterOp::Read) || matches!(ret, Some(RegisterRet::Refused))
     }
+
+    fn overwrites(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
+        matches!(op, RegisterOp::Write(_)) && matches!(ret, None | Some(RegisterRet::Done))
+    }
 }
