@@ -7,6 +7,7 @@ mod decision;
 mod linearizable;
 mod model;
 pub mod models;
+mod polynomial;
 mod verdict;
 
 pub use decision::{Conflict, Decision};
