@@ -5,8 +5,12 @@
 //! a small conflict, or with nothing where it does not apply: then a search judges.
 
 pub(crate) mod blocks;
+pub(crate) mod items;
 pub(crate) mod observers;
+pub(crate) mod queue;
 pub(crate) mod register;
+pub(crate) mod stack;
+pub(crate) mod trees;
 
 use crate::{Conflict, Decision};
 use history::{Operation, Outcome};
@@ -15,6 +19,9 @@ use std::hash::Hash;
 
 /// While its outcome is unknown, an operation may take effect at any later time.
 pub(crate) const OPEN: u32 = u32::MAX;
+
+/// After every event, and before [`OPEN`].
+pub(crate) const FAR: u32 = u32::MAX - 1;
 
 /// No operation, no value.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -33,10 +40,10 @@ impl Span {
     /// Of the operation at this place; `None` if the history is too long for 32 bits.
     pub fn of<Op, Ret>(place: usize, operation: &Operation<'_, Op, Ret>) -> Option<Self> {
         let completed = match operation.outcome {
-            Outcome::Ok(_) => u32::try_from(operation.completed).ok().filter(|&at| at < OPEN)?,
+            Outcome::Ok(_) => u32::try_from(operation.completed).ok().filter(|&at| at < FAR)?,
             Outcome::Fail | Outcome::Info => OPEN,
         };
-        let invoked = u32::try_from(operation.invoked).ok().filter(|&at| at < OPEN)?;
+        let invoked = u32::try_from(operation.invoked).ok().filter(|&at| at < FAR)?;
         Some(Self { place: u32::try_from(place).ok()?, invoked, completed })
     }
 }

@@ -28,3 +28,13 @@ fn registers() {
     check(&objects::plain_register(), [40, 10, 0]);
     check(&objects::register(), [40, 10, 2]);
 }
+
+#[test]
+fn queues() {
+    check(&objects::queue(), [40, 10, 5]);
+}
+
+#[test]
+fn stacks() {
+    check(&objects::stack(), [40, 10, 5]);
+}
