@@ -10,6 +10,7 @@ pub mod delivery;
 mod linearizable;
 mod model;
 pub mod models;
+mod polynomial;
 pub mod recorded;
 mod verdict;
 

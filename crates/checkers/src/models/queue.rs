@@ -1,7 +1,10 @@
 //! A first-in first-out queue.
 
 use super::chain::Line;
-use crate::Model;
+use crate::polynomial::items::Move;
+use crate::polynomial::{Span, Values, answer, queue};
+use crate::{Decision, Model};
+use history::Operation;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -80,5 +83,28 @@ impl<V: Clone + Eq + Hash + Debug> Model for Queue<V> {
 
     fn show(&self, QueueState(queue): &QueueState<V>) -> String {
         format!("{queue:?}")
+    }
+
+    /// Judges histories in which no value is enqueued twice.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, QueueOp<V>, QueueRet<V>>],
+    ) -> Option<Decision> {
+        use {QueueOp::*, QueueRet::*};
+        let mut values = Values::with_capacity(operations.len() / 2);
+        let mut moves = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let what = match (operation.op, answer(operation)) {
+                (Enqueue(value), None | Some(Done)) => Move::In(values.number(value)),
+                (Dequeue, Some(Value(value))) => Move::Out(values.number(value)),
+                (Dequeue, Some(Empty)) => Move::Empty,
+                (Dequeue, None) => Move::Lost,
+                // An answer to another question: the search says so.
+                _ => return None,
+            };
+            moves.push((Span::of(place, operation)?, what));
+        }
+        queue::decide(&moves, values.len(), |value| format!("{:?}", values.get(value)))
     }
 }

@@ -1,7 +1,10 @@
 //! A stack: last in, first out.
 
 use super::chain::Chain;
-use crate::Model;
+use crate::polynomial::items::Move;
+use crate::polynomial::{Span, Values, answer, stack};
+use crate::{Decision, Model};
+use history::Operation;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -77,5 +80,28 @@ impl<V: Clone + Eq + Hash + Debug> Model for Stack<V> {
 
     fn show(&self, StackState(stack): &StackState<V>) -> String {
         format!("{stack:?}, the last on top")
+    }
+
+    /// Judges histories in which no value is pushed twice.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, StackOp<V>, StackRet<V>>],
+    ) -> Option<Decision> {
+        use {StackOp::*, StackRet::*};
+        let mut values = Values::with_capacity(operations.len() / 2);
+        let mut moves = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let what = match (operation.op, answer(operation)) {
+                (Push(value), None | Some(Done)) => Move::In(values.number(value)),
+                (Pop, Some(Value(value))) => Move::Out(values.number(value)),
+                (Pop, Some(Empty)) => Move::Empty,
+                (Pop, None) => Move::Lost,
+                // An answer to another question: the search says so.
+                _ => return None,
+            };
+            moves.push((Span::of(place, operation)?, what));
+        }
+        stack::decide(&moves, values.len(), |value| format!("{:?}", values.get(value)))
     }
 }
