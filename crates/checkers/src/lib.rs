@@ -2,8 +2,10 @@
 //!
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
+//! - [`isolation`] judges transactions against isolation levels.
 
 mod decision;
+pub mod isolation;
 mod linearizable;
 mod model;
 pub mod models;
