@@ -2,11 +2,13 @@
 //!
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
+//! - [`isolation`] judges transactions against isolation levels.
 
 pub mod commit;
 pub mod conservation;
 mod decision;
 pub mod delivery;
+pub mod isolation;
 mod linearizable;
 mod model;
 pub mod models;
