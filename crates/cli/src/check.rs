@@ -1,14 +1,15 @@
 //! `tribunal check`: judges a history that was recorded, by us or by others.
 
+mod page;
+
 use crate::exit::{self, Failure};
-use crate::output::JSON_VERSION;
 use crate::results::say;
-use checkers::recorded::{self, CHECKERS, Dialect, Judging, MODELS, Report};
-use checkers::{Anomaly, Verdict};
+use checkers::Verdict;
+use checkers::isolation::Level;
+use checkers::recorded::{self, CHECKERS, Judge, MODELS, TXNS, Terms};
 use clap::{ArgGroup, Args};
 use history::recorded::{Format, read};
 use history::value::Scalar;
-use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -17,10 +18,10 @@ const MOST_BYTES: u64 = 2 << 30;
 
 /// Judge a recorded history
 #[derive(Args)]
-#[command(group = ArgGroup::new("against").required(true).args(["model", "checker"]))]
+#[command(group = ArgGroup::new("against").required(true).args(["model", "txn", "checker"]))]
 #[command(after_help = "Examples:\n  \
-    tribunal check history.edn --model cas-register\n  \
-    tribunal check - --format jepsen-log --model cas-register < jepsen.log")]
+    tribunal check jepsen.log --model cas-register\n  \
+    tribunal check history.edn --txn list-append --isolation serializable")]
 pub(crate) struct Arguments {
     /// A file, or - for standard input
     file: String,
@@ -29,10 +30,16 @@ pub(crate) struct Arguments {
     format: Option<Format>,
     /// The sequential object that it must look like: linearizability
     #[arg(long, value_parser = model)]
-    model: Option<&'static Judging>,
+    model: Option<&'static Judge>,
+    /// What its transactions are made of: isolation
+    #[arg(long, value_parser = txn)]
+    txn: Option<&'static Judge>,
+    /// The level that its transactions must have [default: strict-serializable]
+    #[arg(long, value_name = "LEVEL", value_parser = level, requires = "txn")]
+    isolation: Option<Level>,
     /// A rule of its own that it must keep
     #[arg(long, value_name = "NAME", value_parser = checker)]
-    checker: Option<&'static Judging>,
+    checker: Option<&'static Judge>,
     /// What a register holds at first [default: 0, and nil in a jepsen-log]
     #[arg(long, value_name = "VALUE", value_parser = initial)]
     initial: Option<Scalar>,
@@ -47,8 +54,8 @@ struct Checked<'a> {
     format: Format,
     /// Whether the format was found by looking.
     sniffed: bool,
-    /// `--model` and its name.
-    against: [&'a str; 2],
+    /// The flags that say against what.
+    against: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
@@ -69,30 +76,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         })
     };
     let format = arguments.format.map_or_else(found, Ok)?;
-    let mut dialect = Dialect::of(format);
+    let mut terms = Terms::of(format);
     if let Some(initial) = &arguments.initial {
-        dialect.initial = initial.clone();
+        terms.dialect.initial = initial.clone();
     }
-    let (flag, judging) = match (arguments.model, arguments.checker) {
-        (Some(model), _) => ("--model", model),
-        (None, Some(checker)) => ("--checker", checker),
-        (None, None) => return Err(Failure::usage("expected --model or --checker")),
-    };
-    let report = judging
-        .judge(&dialect, read(format, &text))
+    if let Some(level) = arguments.isolation {
+        terms.level = level;
+    }
+    terms.options.threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let Arguments { model, txn, checker, .. } = arguments;
+    let flags = [("--model", model), ("--txn", txn), ("--checker", checker)];
+    let named = flags.into_iter().find_map(|(flag, judge)| Some((flag, (*judge)?)));
+    let (flag, judge) =
+        named.ok_or_else(|| Failure::usage("expected --model, --txn or --checker"))?;
+    let opinion = judge
+        .judge(&terms, read(format, &text))
         .map_err(|misread| Failure::bad_input(format!("{name}: {misread}")))?;
     let checked = Checked {
         file: name,
         format,
         sniffed: arguments.format.is_none(),
-        against: [flag, judging.name],
+        against: match flag {
+            "--txn" => format!("--txn {} --isolation {}", judge.name, terms.level),
+            _ => format!("{flag} {}", judge.name),
+        },
     };
     if arguments.json {
-        say(as_json(&checked, &report).to_string())?;
+        say(page::json(&checked, &opinion).to_string())?;
     } else {
-        say(page(&checked, &report))?;
+        say(page::page(&checked, &opinion))?;
     }
-    Ok(match &report.verdict {
+    Ok(match &opinion.verdict {
         Verdict::Holds => exit::HOLDS,
         Verdict::Unknown(_) => exit::UNKNOWN,
         Verdict::Violated(_) => exit::VIOLATED,
@@ -127,14 +141,24 @@ fn format(name: &str) -> Result<Format, String> {
     found.ok_or_else(|| nearest("format", name, Format::ALL.map(Format::name)))
 }
 
-fn model(name: &str) -> Result<&'static Judging, String> {
+fn model(name: &str) -> Result<&'static Judge, String> {
     recorded::model(name)
         .ok_or_else(|| nearest("model", name, MODELS.iter().map(|model| model.name)))
 }
 
-fn checker(name: &str) -> Result<&'static Judging, String> {
+fn checker(name: &str) -> Result<&'static Judge, String> {
     recorded::checker(name)
         .ok_or_else(|| nearest("checker", name, CHECKERS.iter().map(|checker| checker.name)))
+}
+
+fn txn(name: &str) -> Result<&'static Judge, String> {
+    recorded::txn(name)
+        .ok_or_else(|| nearest("kind of transaction", name, TXNS.iter().map(|txn| txn.name)))
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    let names: Vec<String> = Level::all().map(|level| level.to_string()).collect();
+    name.parse().map_err(|_| nearest("level", name, names.iter().map(String::as_str)))
 }
 
 /// A value as EDN has it, as far as registers hold it.
@@ -144,7 +168,7 @@ fn initial(text: &str) -> Result<Scalar, String> {
 }
 
 /// What to say when there is nothing of this name.
-fn nearest(what: &str, name: &str, all: impl IntoIterator<Item = &'static str>) -> String {
+fn nearest<'a>(what: &str, name: &str, all: impl IntoIterator<Item = &'a str>) -> String {
     let all: Vec<&str> = all.into_iter().collect();
     let nearest = all
         .iter()
@@ -154,43 +178,4 @@ fn nearest(what: &str, name: &str, all: impl IntoIterator<Item = &'static str>) 
         nearest.copied().unwrap_or_default(),
         all.join(", ")
     )
-}
-
-/// A judged history: its verdict, why, and how it was found.
-fn page(checked: &Checked<'_>, report: &Report) -> String {
-    let Checked { file, format, sniffed, against: [flag, name] } = checked;
-    let Report { verdict, method, operations, unknown, constrained } = report;
-    let found = if *sniffed { " (found by its content)" } else { "" };
-    format!(
-        "{file}   {verdict}\n  \
-         read     {operations} operations, {unknown} of unknown outcome, {constrained} with an \
-         answer that could have been wrong\n  \
-         as       --format {}{found} {flag} {name}\n  \
-         method   {method}\n",
-        format.name(),
-    )
-}
-
-/// A judged history as a JSON line.
-fn as_json(checked: &Checked<'_>, report: &Report) -> Value {
-    let (verdict, reason, anomaly) = match &report.verdict {
-        Verdict::Holds => ("holds", None, None),
-        Verdict::Unknown(reason) => ("unknown", Some(reason), None),
-        Verdict::Violated(anomaly) => ("violated", None, Some(anomaly)),
-    };
-    json!({
-        "version": JSON_VERSION,
-        "kind": "check",
-        "file": checked.file,
-        "format": checked.format.name(),
-        "against": checked.against[1],
-        "verdict": verdict,
-        "reason": reason,
-        "signature": anomaly.map(Anomaly::signature),
-        "message": anomaly.map(|anomaly| &anomaly.message),
-        "method": report.method,
-        "operations": report.operations,
-        "unknown_outcomes": report.unknown,
-        "constrained": report.constrained,
-    })
 }

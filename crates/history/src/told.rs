@@ -20,7 +20,7 @@ pub enum Answer<Ret> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told<Op, Ret> {
     /// The history. An event's `process` tells recorded processes apart; its actor is the client
-    /// of the process's number, its call the line of the operation's invocation.
+    /// of the process's number where that fits, its call the line of the operation's invocation.
     pub history: History<Op, Ret>,
     /// The line of each event.
     pub lines: Vec<u32>,
@@ -129,9 +129,8 @@ impl<Op, Ret> History<Op, Ret> {
             };
             let line = u32::try_from(recorded.line).map_err(|_| at(Problem::Many))?;
             let client = |number: u32| {
-                let number =
-                    process.and_then(|process| u32::try_from(process).ok()).unwrap_or(number);
-                Actor::Client((number & u32::from(u16::MAX)) as u16)
+                let own = process.and_then(|process| u16::try_from(process).ok());
+                Actor::Client(own.unwrap_or((number & u32::from(u16::MAX)) as u16))
             };
             let time = recorded.time.unwrap_or_default();
             if recorded.kind == Kind::Invoke {

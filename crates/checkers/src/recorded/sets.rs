@@ -1,6 +1,7 @@
 //! Sets: as one object per element where nobody lists them, and Jepsen's set that only grows.
 
-use super::{Dialect, Recording, Records, Report, asked, converted, judge, scalar, told, unkeyed};
+use super::{Dialect, Opinion, Recording, Records, Terms};
+use super::{asked, converted, judge, scalar, told, unkeyed};
 use crate::delivery;
 use crate::models::{ListedSet, ListedSetOp, ListedSetRet, Set, SetOp, SetRet};
 use history::recorded::{Kind, Misread, Problem, Recorded};
@@ -10,28 +11,17 @@ use history::{Answer, Told};
 type Op = ListedSetOp<Scalar>;
 type Ret = ListedSetRet<Scalar>;
 
-/// Judges lines against the model of a set, element by element where that can be done.
-pub(super) fn judge_lines(dialect: &Dialect, records: Records<'_>) -> Result<Report, Misread> {
-    let Told { history, .. } = told::<Op>(dialect, records)?;
+/// Judges lines against the model of a set, element by element where nobody lists them.
+pub(super) fn judge_lines(terms: &Terms, records: Records<'_>) -> Result<Opinion, Misread> {
+    let Told { history, lines } = told::<Op>(&terms.dialect, records)?;
     let history = unkeyed(history);
-    if asked(&history).any(|op| matches!(op, Op::List)) {
-        return Ok(judge(&ListedSet::new(), &history, Op::constrained_by));
+    if asked(&history).any(|op| *op == Op::List) {
+        return Ok(judge(&ListedSet::new(), terms, &history, lines, Op::constrained_by));
     }
-    let history = converted(
-        history,
-        |op| match op {
-            Op::One(op) => Some(op),
-            Op::List => None,
-        },
-        |ret| match ret {
-            Ret::One(ret) => Some(ret),
-            Ret::Members(_) => None,
-        },
-    );
-    let history = history.project(Clone::clone, |_, ret| *ret);
-    let constrained =
-        |op: &SetOp<Scalar>, ret: &SetRet| Op::One(op.clone()).constrained_by(&Ret::One(*ret));
-    Ok(judge(&Set::new(), &history, constrained))
+    let one = |op| if let Op::One(op) = op { Some(op) } else { None };
+    let answer = |ret| if let Ret::One(ret) = ret { Some(ret) } else { None };
+    let history = converted(history, one, answer);
+    Ok(judge(&Set::new(), terms, &history, lines, |_, ret| *ret != SetRet::Done))
 }
 
 impl Recording for Op {
