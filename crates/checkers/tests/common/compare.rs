@@ -2,7 +2,9 @@
 
 use crate::replay::{brute_force, serial, snapshots};
 use crate::txn::{Txn, lists, registers};
-use checkers::isolation::{Analysis, Certificate, Isolation, Judgement, Level, list_append, rw_register};
+use checkers::isolation::{
+    Analysis, Certificate, Isolation, Judgement, Level, list_append, rw_register,
+};
 use std::fmt::Debug;
 use std::hash::Hash;
 

@@ -60,6 +60,23 @@ fn line(line: &str) -> Txn {
     Txn { process, begin, end, fate, mops: mops.collect() }
 }
 
+/// The text that [`parse`] reads.
+pub fn show(txns: &[Txn]) -> String {
+    let mop = |mop: &Mop| match mop {
+        Mop::Write(key, value) => format!(" w{key}{value}"),
+        Mop::Read(key, values) => {
+            let values: Vec<String> = values.iter().map(u32::to_string).collect();
+            format!(" r{key}{}", values.join("."))
+        }
+    };
+    let lines = txns.iter().map(|txn| {
+        let fate = format!("{:?}", txn.fate).to_lowercase();
+        let mops: String = txn.mops.iter().map(mop).collect();
+        format!("{} {}-{} {fate}:{mops}\n", txn.process, txn.begin, txn.end)
+    });
+    lines.collect()
+}
+
 pub fn lists(txns: &[Txn]) -> ListHistory<char, u32> {
     history(txns, |mop, known| match mop {
         Mop::Write(key, value) => ListOp::Append(*key, *value),
