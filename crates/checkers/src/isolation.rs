@@ -20,6 +20,7 @@ mod graph;
 mod level;
 mod list;
 mod long_fork;
+mod online;
 mod phenomenon;
 mod register;
 mod solve;
@@ -32,6 +33,7 @@ pub use analysis::{
 };
 pub use level::{Isolation, Level, Order, UnknownLevel};
 pub use long_fork::long_fork;
+pub use online::{EVERY, Online, Stop, Transactional};
 pub use phenomenon::Phenomenon;
 pub use txn::{ListHistory, ListOp, RwHistory, RwOp};
 pub use witness::{Dependency, Named, Step, Witness};
