@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     for number in 0..count {
         let txns = txn::small(&mut txn::Dice(seed.wrapping_mul(1 << 40) + number));
         if let Err(disagreement) = tally.compare(&txns) {
-            println!("history {number}: {disagreement}\n{txns:#?}");
+            println!("history {number}: {disagreement}\n{}", txn::show(&txns));
             return ExitCode::FAILURE;
         }
     }

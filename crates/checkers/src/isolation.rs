@@ -19,6 +19,8 @@ mod facts;
 mod graph;
 mod level;
 mod list;
+mod long_fork;
+mod online;
 mod phenomenon;
 mod register;
 mod solve;
@@ -30,6 +32,8 @@ pub use analysis::{
     Analysis, Certificate, Coverage, Judgement, Moment, Standing, list_append, rw_register,
 };
 pub use level::{Isolation, Level, Order, UnknownLevel};
+pub use long_fork::long_fork;
+pub use online::{EVERY, Online, Stop, Transactional};
 pub use phenomenon::Phenomenon;
 pub use txn::{ListHistory, ListOp, RwHistory, RwOp};
 pub use witness::{Dependency, Named, Step, Witness};

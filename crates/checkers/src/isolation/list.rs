@@ -2,7 +2,7 @@
 
 use super::Phenomenon;
 use super::facts::{Facts, Group, Kind, Writer};
-use super::table::{Fate, NONE, Table};
+use super::table::{Fate, NONE, Table, Write};
 use super::txn::Access;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -123,6 +123,7 @@ fn arrange<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug>(
             }
             Some(write) => {
                 placed[write as usize] = true;
+                out_of_order(table, reader, write, placed, facts);
                 let txn = table.writes[write as usize].txn;
                 facts.seen(table, txn);
                 if facts.took_effect[txn as usize] {
@@ -151,6 +152,30 @@ fn arrange<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug>(
                  {y:?}"
             );
             (vec![a, b], message)
+        });
+    }
+}
+
+/// A transaction's appends to one list stand in it in the order in which they were made.
+fn out_of_order<K: Debug + Eq + Hash, V: Debug + Eq + Hash>(
+    table: &Table<'_, K, V>,
+    reader: u32,
+    write: u32,
+    placed: &[bool],
+    facts: &mut Facts,
+) {
+    let Write { txn, key, mop, .. } = table.writes[write as usize];
+    let mops = &table.mops[table.txns[txn as usize].mops.start as usize..mop as usize];
+    let earlier = mops.iter().rev().find(|mop| mop.key == key && mop.write != NONE);
+    let Some(earlier) = earlier.map(|mop| mop.write) else { return };
+    if !placed[table.named(earlier)] {
+        facts.flaw(Phenomenon::IncompatibleOrder, || {
+            let [a, b] = [earlier, write].map(|write| table.value(write));
+            let name = &table.keys[key as usize];
+            let message = format!(
+                "T1 read {b:?} in {name:?} and not {a:?} before it, and T2 appended {a:?} first"
+            );
+            (vec![reader, txn], message)
         });
     }
 }

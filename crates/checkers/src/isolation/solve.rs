@@ -10,6 +10,7 @@
 use super::facts::{Edge, Group, Kind};
 use super::graph::{Graph, Shape};
 use super::table::NONE;
+use rustc_hash::FxHashMap;
 
 /// How many words of the closure and pairs of writes a search goes through: a second or two.
 pub(super) const STEPS: u64 = 3_000_000_000;
@@ -40,13 +41,21 @@ pub(super) struct Solver<'a> {
     /// When each transaction ran: what runs earlier is placed earlier where nothing decides.
     pub(super) ranks: &'a [u32],
     pub(super) steps: u64,
+    /// The group of each write whose order is open, and its place there.
+    pub(super) places: FxHashMap<u32, (usize, usize)>,
 }
 
-/// An edge of a search, and everything that it takes to go back before it.
+/// A group, and two of its writers in some order.
+type Pair = (usize, usize, usize);
+
+/// A choice of the search, and everything that it takes to go back before it.
 struct Choice {
     derived: usize,
-    /// The group, and the two writers in the order that is still to be tried.
-    other: Option<(usize, usize, usize)>,
+    /// Where one pair was chosen, the order that is still to be tried.
+    other: Option<Pair>,
+    /// Many pairs were chosen at once, in parts of the graph that had nothing to do with each
+    /// other: if that fails, they are chosen one by one.
+    many: bool,
 }
 
 /// For every node, which of the nodes that matter come after it.
@@ -87,7 +96,7 @@ impl Solver<'_> {
             return Solution::Order(order);
         }
         let mut choices: Vec<Choice> = Vec::new();
-        let mut tried = 0;
+        let (mut tried, mut one_by_one) = (0, false);
         loop {
             let closure = match self.saturate(&mut derived) {
                 Saturated::Done(closure) => closure,
@@ -95,24 +104,36 @@ impl Solver<'_> {
                 Saturated::Cycle => {
                     let last = derived.clone();
                     match self.back(&mut choices, &mut derived) {
-                        true => continue,
-                        false if tried == 0 => return Solution::Cycle(last),
-                        false => return Solution::Exhausted(last, tried),
+                        Some(many) => {
+                            one_by_one = many;
+                            continue;
+                        }
+                        None if tried == 0 => return Solution::Cycle(last),
+                        None => return Solution::Exhausted(last, tried),
                     }
                 }
             };
             if let Some(order) = self.guess(&mut derived, false) {
                 return Solution::Order(order);
             }
-            let Some((group, a, b)) = self.open_pair(&mut derived, &closure) else {
+            let mut open = self.open_pairs(&mut derived, &closure);
+            if open.is_empty() {
                 return self.bound("no pair of writes was left to order", Some(&closure));
-            };
+            }
             if self.steps == 0 {
                 return self.bound("the search ended at its bound", Some(&closure));
             }
-            tried += 1;
-            choices.push(Choice { derived: derived.len(), other: Some((group, a, b)) });
-            self.put(group, b, a, &mut derived);
+            if one_by_one {
+                open.truncate(1);
+            }
+            one_by_one = false;
+            tried += open.len() as u32;
+            let many = open.len() > 1;
+            let other = (!many).then_some(open[0]);
+            choices.push(Choice { derived: derived.len(), other, many });
+            for (group, a, b) in open {
+                self.put(group, b, a, &mut derived);
+            }
         }
     }
 
@@ -120,17 +141,22 @@ impl Solver<'_> {
         self.steps = self.steps.saturating_sub(steps as u64);
     }
 
-    /// Goes back to the last choice of which the other side is open, and takes that.
-    fn back(&self, choices: &mut Vec<Choice>, derived: &mut Vec<Edge>) -> bool {
+    /// Goes back to the last choice of which the other side is open and takes that, or to before
+    /// the last choice of many, and says which of the two; `None` if no choice is left.
+    fn back(&self, choices: &mut Vec<Choice>, derived: &mut Vec<Edge>) -> Option<bool> {
         while let Some(choice) = choices.last_mut() {
             derived.truncate(choice.derived);
             if let Some((group, a, b)) = choice.other.take() {
                 self.put(group, a, b, derived);
-                return true;
+                return Some(false);
             }
+            let many = choice.many;
             choices.pop();
+            if many {
+                return Some(true);
+            }
         }
-        false
+        None
     }
 
     /// Puts one writer of a group before another.
@@ -187,40 +213,46 @@ impl Solver<'_> {
         order
     }
 
-    /// A pair of writers that a wrong guess put in an order, which a cycle goes through.
-    fn open_pair(
-        &self,
-        derived: &mut Vec<Edge>,
-        closure: &Closure,
-    ) -> Option<(usize, usize, usize)> {
+    /// Pairs of writers that a wrong guess put in an order: one for each part of the graph in which
+    /// that makes a cycle.
+    fn open_pairs(&self, derived: &mut Vec<Edge>, closure: &Closure) -> Vec<Pair> {
         let certain = derived.len();
-        self.add_guess(derived, false)?;
+        if self.add_guess(derived, false).is_none() {
+            return Vec::new();
+        }
         let graph = Graph::new(self.shape, self.kinds, self.known, derived);
         let guesses = derived.split_off(certain);
         let mut inside = vec![NONE; graph.nodes() as usize];
-        for (number, component) in (0..).zip(graph.components()) {
-            for &node in &component {
+        let components = graph.components();
+        for (number, component) in (0..).zip(&components) {
+            for &node in component {
                 inside[node as usize] = number;
             }
         }
-        let mut open = guesses.iter().filter(|edge| {
+        let place = |write: u32| self.places.get(&write).copied();
+        let mut open = vec![None; components.len()];
+        for edge in &guesses {
             let (from, to) = self.shape.ends(edge);
-            inside[from as usize] != NONE && inside[from as usize] == inside[to as usize]
-        });
-        open.find_map(|edge| {
-            self.groups.iter().enumerate().find_map(|(number, group)| {
-                let find = |write| group.writers.iter().position(|writer| writer.write == write);
-                let (a, b) = (find(edge.before)?, find(edge.after)?);
-                let (x, y) = (group.writers[a].txn, group.writers[b].txn);
-                let shape = self.shape;
-                let decided = closure.starts(shape.commit(x), y)
-                    && group.writers[a]
-                        .readers
-                        .iter()
-                        .all(|r| *r == y || closure.commits(shape.start(*r), y));
-                (!decided).then_some((number, a, b))
-            })
-        })
+            let component = inside[from as usize];
+            if component == NONE || component != inside[to as usize] {
+                continue;
+            }
+            let open = &mut open[component as usize];
+            let (Some((group, a)), Some((_, b))) = (place(edge.before), place(edge.after)) else {
+                continue;
+            };
+            if open.is_none() && !self.decided(group, a, b, closure) {
+                *open = Some((group, a, b));
+            }
+        }
+        open.into_iter().flatten().collect()
+    }
+
+    /// Whether one writer of a group is known to come before another, with all that follows.
+    fn decided(&self, group: usize, a: usize, b: usize, closure: &Closure) -> bool {
+        let (x, y) = (&self.groups[group].writers[a], self.groups[group].writers[b].txn);
+        let reader = |r: &u32| *r == y || closure.commits(self.shape.start(*r), y);
+        closure.starts(self.shape.commit(x.txn), y) && x.readers.iter().all(reader)
     }
 
     /// Derives until nothing more follows.
@@ -320,11 +352,7 @@ impl Solver<'_> {
                     continue;
                 }
                 nearest.push(y.txn);
-                let known = closure.starts(commit, y.txn)
-                    && x.readers
-                        .iter()
-                        .all(|r| *r == y.txn || closure.commits(shape.start(*r), y.txn));
-                if !known {
+                if !self.decided(number, a, b, closure) {
                     self.put(number, a, b, derived);
                 }
             }

@@ -1,9 +1,9 @@
 //! What a person reads of a violation: the transactions, and why each comes before the next.
 
+use super::Phenomenon;
 use super::facts::{Edge, Flaw, Kind};
 use super::table::{NONE, Table};
 use super::txn::Access;
-use super::{Order, Phenomenon};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Write as _};
 use std::hash::Hash;
@@ -193,24 +193,15 @@ fn because<K: Eq + Hash + Debug, V: Eq + Hash + Debug>(
         }
         Kind::Rw => {
             let (value, key) = (table.value(edge.after), key(edge.after));
-            let mut text =
-                format!("{before} did not observe {after}'s {noun} of {value:?} to {key:?}");
-            if edge.before != NONE {
-                text.push_str(&format!(", and read the older {:?}", table.value(edge.before)));
+            if edge.before == NONE {
+                format!("{before} did not observe {after}'s {noun} of {value:?} to {key:?}")
+            } else {
+                let older = table.value(edge.before);
+                format!(
+                    "{before} read {older:?} in {key:?} and did not observe {after}'s {noun} of \
+                     {value:?}"
+                )
             }
-            text
         }
-    }
-}
-
-/// The strongest order that a cycle's edges need.
-pub(super) fn order_of(edges: &[Edge]) -> Order {
-    let needs = |kind| edges.iter().any(|edge| edge.kind == kind);
-    if needs(Kind::RealTime) {
-        Order::RealTime
-    } else if needs(Kind::Session) {
-        Order::Session
-    } else {
-        Order::Any
     }
 }

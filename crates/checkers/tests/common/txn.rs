@@ -60,6 +60,23 @@ fn line(line: &str) -> Txn {
     Txn { process, begin, end, fate, mops: mops.collect() }
 }
 
+/// The text that [`parse`] reads.
+pub fn show(txns: &[Txn]) -> String {
+    let mop = |mop: &Mop| match mop {
+        Mop::Write(key, value) => format!(" w{key}{value}"),
+        Mop::Read(key, values) => {
+            let values: Vec<String> = values.iter().map(u32::to_string).collect();
+            format!(" r{key}{}", values.join("."))
+        }
+    };
+    let lines = txns.iter().map(|txn| {
+        let fate = format!("{:?}", txn.fate).to_lowercase();
+        let mops: String = txn.mops.iter().map(mop).collect();
+        format!("{} {}-{} {fate}:{mops}\n", txn.process, txn.begin, txn.end)
+    });
+    lines.collect()
+}
+
 pub fn lists(txns: &[Txn]) -> ListHistory<char, u32> {
     history(txns, |mop, known| match mop {
         Mop::Write(key, value) => ListOp::Append(*key, *value),
@@ -132,19 +149,30 @@ impl Dice {
 /// How many transactions a small history has at most.
 pub const SMALL: u32 = 5;
 
-/// A small history: some run on a store that is serializable, some on snapshots that may be stale,
-/// some read anything, and some of each are spoilt afterwards. Sorted by invocation.
+/// A history of at most so many transactions, for comparisons that cost little.
+pub fn medium(dice: &mut Dice) -> Vec<Txn> {
+    let most = 6 + dice.below(50);
+    random(dice, most)
+}
+
+/// A history that brute force can judge.
 pub fn small(dice: &mut Dice) -> Vec<Txn> {
-    let mut txns = shapes(dice);
+    random(dice, SMALL)
+}
+
+/// A history of at most so many transactions: some run on a store that is serializable, some on snapshots that may be stale,
+/// some read anything, and some of each are spoilt afterwards. Sorted by invocation.
+fn random(dice: &mut Dice, most: u32) -> Vec<Txn> {
+    let mut txns = shapes(dice, most);
     let unseen = |txn: &Txn, dice: &mut Dice| match txn.fate {
         Fate::Ok => false,
         Fate::Info => dice.one_in(2),
         Fate::Fail => !dice.one_in(12),
     };
     let hidden: Vec<bool> = txns.iter().map(|txn| unseen(txn, dice)).collect();
-    let style = dice.below(4);
+    let style = if most > SMALL { dice.below(2) * dice.below(4) } else { dice.below(4) };
     let mut order: Vec<usize> = (0..txns.len()).collect();
-    order.sort_by_key(|txn| {
+    order.sort_by_cached_key(|txn| {
         let Txn { begin, end, .. } = txns[*txn];
         if style == 3 { dice.below(99) } else { begin + dice.below(end - begin) }
     });
@@ -179,8 +207,8 @@ pub fn small(dice: &mut Dice) -> Vec<Txn> {
     sorted(txns)
 }
 
-fn shapes(dice: &mut Dice) -> Vec<Txn> {
-    let count = 2 + dice.below(SMALL - 1);
+fn shapes(dice: &mut Dice, most: u32) -> Vec<Txn> {
+    let count = 2 + dice.below(most - 1);
     let processes = 1 + dice.below(4);
     let mut next = 0;
     let mut written = 0;
@@ -214,7 +242,7 @@ fn shapes(dice: &mut Dice) -> Vec<Txn> {
     }
     // Two lines at one time would make the order of the history depend on the numbering.
     for (at, txn) in txns.iter_mut().enumerate() {
-        (txn.begin, txn.end) = (txn.begin * 16 + at as u32, txn.end * 16 + at as u32);
+        (txn.begin, txn.end) = (txn.begin * 64 + at as u32, txn.end * 64 + at as u32);
     }
     txns
 }
