@@ -67,6 +67,10 @@ enum Found {
 const SHORT: usize = 64;
 const FIRST_TRY: u64 = 64;
 
+/// How many configurations there may be while any number of operations may stand in for one of
+/// unknown outcome: a counter would come to any state.
+const WIDTH_RELAXED: usize = 4096;
+
 /// What [`Model::decide`] needs for each operation, about.
 const BYTES_TO_DECIDE: usize = 128;
 
@@ -158,13 +162,16 @@ impl<M: Model> Work<'_, '_, M> {
     fn sweep(&mut self, relaxed: bool) -> Result<Found, (usize, Stop, bool)> {
         // A set holds the configurations, two more those on their way.
         let most = self.options.budget.memory / 3 / (size_of::<M::State>() + 64 + 24);
-        let mut sweep = Sweep::new(self.part, self.left, most);
+        let most = if relaxed { most.min(WIDTH_RELAXED) } else { most };
+        // Half of the steps are left for the search that comes after.
+        let steps = if self.options.method.is_none() { self.left / 2 } else { self.left };
+        let mut sweep = Sweep::new(self.part, steps, most);
         if self.options.orders && !relaxed {
             sweep = sweep.with_order();
         }
         sweep.frontier.relaxed = relaxed;
         let end = sweep.run();
-        self.left = sweep.frontier.steps;
+        self.left -= steps - sweep.frontier.steps;
         self.peak = self.peak.max(sweep.frontier.peak);
         match end {
             Ok(()) if self.options.orders => {
