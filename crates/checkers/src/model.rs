@@ -101,7 +101,8 @@ pub trait Model {
     /// A procedure of this object's own, in polynomial time, for the histories that it knows how
     /// to judge, such as those of a register whose written values all differ; `None` for others,
     /// which a search judges. `operations` are those of one object in the order of invocation;
-    /// failed ones are not among them.
+    /// failed ones are not among them. Where it is `None` for the first few of them it must be so
+    /// for all.
     fn decide(
         &self,
         _key: &Self::Key,

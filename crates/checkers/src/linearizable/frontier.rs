@@ -332,6 +332,9 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
                 self.between.insert(next, &self.used);
             }
         }
+        if self.groups.is_empty() {
+            return;
+        }
         for nth in 0..self.others.len() {
             let group = self.others[nth];
             self.steps = self.steps.saturating_sub(1);

@@ -74,6 +74,9 @@ const WIDTH_RELAXED: usize = 4096;
 /// What [`Model::decide`] needs for each operation, about.
 const BYTES_TO_DECIDE: usize = 128;
 
+/// How many operations a model is shown first, so that it can say no at once.
+const PROBE: usize = 64;
+
 /// Judges an object in at most so many steps.
 pub(super) fn judge<M: Model>(part: &Part<'_, M>, steps: u64, options: &Options) -> Judged {
     let mut work = Work { part: *part, options, left: steps, methods: Vec::new(), peak: 0 };
@@ -135,7 +138,12 @@ impl<M: Model> Work<'_, '_, M> {
         if self.part.len().saturating_mul(BYTES_TO_DECIDE) > self.options.budget.memory {
             return None;
         }
-        let decision = self.part.model.decide(&self.part.spans[0].0, &self.part.operations())?;
+        let (model, key) = (self.part.model, &self.part.spans[0].0);
+        if self.part.len() > PROBE {
+            let beginning = Part { spans: &self.part.spans[..PROBE], ..self.part };
+            model.decide(key, &beginning.operations())?;
+        }
+        let decision = model.decide(key, &self.part.operations())?;
         self.methods.push(Method::Decision);
         Some(match decision {
             Decision::Order(order) => {
