@@ -128,7 +128,8 @@ fn reference() -> Duration {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if let [marker, name] = words.as_slice()
         && marker == "row"
     {

@@ -11,7 +11,7 @@ use checkers::models::{
     Register, RegisterOp, RegisterRet,
 };
 use checkers::{
-    Explanation, Keyed, Method, Model, Options, Verdict, check, linearizable, validate,
+    Explanation, Keyed, Method, Model, Online, Options, Verdict, check, linearizable, validate,
 };
 use common::{Call, history};
 use history::{History, What};
@@ -28,7 +28,7 @@ type Draw = (prop::sample::Index, prop::sample::Index, u64, u64, u8);
 /// the way, some fail.
 fn right<M>(model: &M, draws: &[Draw], ops: &[M::Op], rets: &[M::Ret]) -> Vec<Call<M::Op, M::Ret>>
 where
-    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let mut states: Vec<(M::Key, M::State)> = Vec::new();
     let mut calls = Vec::new();
@@ -68,7 +68,7 @@ where
 /// one. The call that the message names must be the first to complete without an order.
 fn agree<M>(model: &M, calls: &[Call<M::Op, M::Ret>]) -> Result<bool, TestCaseError>
 where
-    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let history = history(calls);
     let verdict = linearizable(model, &history);
@@ -83,6 +83,7 @@ where
             explained(model, &history, &explanation)?;
         }
     }
+    online(model, &history)?;
     let Verdict::Violated(anomaly) = verdict else {
         prop_assert_eq!(verdict, Verdict::Holds);
         prop_assert!(
@@ -102,6 +103,25 @@ where
     Ok(false)
 }
 
+/// Line by line: the first that no order explains, and at the end the same verdict.
+fn online<M>(model: &M, history: &History<M::Op, M::Ret>) -> Result<(), TestCaseError>
+where
+    M: Model<Op: Clone, Ret: Clone> + Clone,
+{
+    let mut online = Online::new(model.clone());
+    for (nth, event) in history.events.iter().enumerate() {
+        let so_far = History { events: history.events[..=nth].to_vec() };
+        let right = brute_force(model, &so_far, usize::MAX);
+        let said = online.event(event);
+        prop_assert_eq!(said.is_ok(), right, "line {}: {:?}", nth, said);
+        if let Err(verdict) = said {
+            prop_assert!(verdict.is_violated(), "{}", verdict);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
 /// The core is wrong, and right once the outcome of any of its operations is unknown.
 fn explained<M>(
     model: &M,
@@ -109,7 +129,7 @@ fn explained<M>(
     explanation: &Explanation,
 ) -> Result<(), TestCaseError>
 where
-    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let holds_without = |forgotten: Option<u32>| {
         let known = |id| explanation.core.iter().any(|told| told.id == id) && Some(id) != forgotten;
@@ -137,7 +157,7 @@ type Past<M> = Vec<Call<<M as Model>::Op, <M as Model>::Ret>>;
 
 fn trial<M>(model: &M, ops: &[M::Op], rets: &[M::Ret], cases: u32, past: Past<M>)
 where
-    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let index = any::<prop::sample::Index>;
     let draw = (index(), index(), 0_u64..40, 0_u64..40, 0_u8..12);
@@ -244,6 +264,7 @@ fn counters() {
 
 /// A queue, as a user would write it: the order of its past matters, so that a search which takes
 /// operations of unknown outcome too late goes wrong on it.
+#[derive(Clone)]
 struct Queue;
 
 #[derive(Clone, Debug)]

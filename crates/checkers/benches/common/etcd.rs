@@ -30,8 +30,7 @@ pub fn all() -> Measured {
         .collect();
     let judge = |log: &Log| check(&Register(None), log, &Options::default()).verdict;
     let worst = logs.iter().map(|log| best(20, || judge(log)).0).max().unwrap_or_default();
-    let (time, held) =
-        best(20, || logs.iter().filter(|log| judge(log) == Verdict::Holds).count());
+    let (time, held) = best(20, || logs.iter().filter(|log| judge(log) == Verdict::Holds).count());
     let told = format!("{} logs, {held} hold; the slowest took {worst:?}", logs.len());
     Measured { time, memory: 0, told }
 }

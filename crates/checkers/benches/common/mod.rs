@@ -232,15 +232,13 @@ pub fn lock(shape: &Shape) -> History<MutexOp, MutexRet> {
         clients[who] = match std::mem::replace(&mut clients[who], Phase::Idle) {
             Phase::Idle if over => Phase::Idle,
             Phase::Idle => {
-                let op =
-                    if holds[who] { MutexOp::Release(owner) } else { MutexOp::Acquire(owner) };
+                let op = if holds[who] { MutexOp::Release(owner) } else { MutexOp::Acquire(owner) };
                 Phase::Invoked(recorder.invoke(who, op), op)
             }
             Phase::Invoked(number, op @ MutexOp::Acquire(_)) if holder.is_some() => {
                 // Somebody holds it for certain, and will not have let go before this returns.
-                let certain = holder.is_some_and(|other| {
-                    holds[other] && matches!(clients[other], Phase::Idle)
-                });
+                let certain = holder
+                    .is_some_and(|other| holds[other] && matches!(clients[other], Phase::Idle));
                 if certain && wrong_after.is_some_and(|after| recorder.begun as usize >= after) {
                     wrong_after = None;
                     recorder.line(who, number, What::Ok(MutexRet::Done));

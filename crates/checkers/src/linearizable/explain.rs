@@ -124,7 +124,7 @@ fn tell<M: Model>(part: &Part<'_, M>, nth: usize) -> Told {
 }
 
 /// "a, b or c".
-fn or(states: &[String]) -> String {
+pub(super) fn or(states: &[String]) -> String {
     match states {
         [] => String::new(),
         [one] => one.clone(),
@@ -133,7 +133,7 @@ fn or(states: &[String]) -> String {
 }
 
 /// States as a message lists them: the first few.
-fn list<M: Model>(model: &M, states: &[M::State]) -> Vec<String> {
+pub(super) fn list<M: Model>(model: &M, states: &[M::State]) -> Vec<String> {
     let mut shown: Vec<String> = states.iter().take(LISTED).map(|s| model.show(s)).collect();
     if states.len() > LISTED {
         shown.push("some other".to_owned());

@@ -292,6 +292,8 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
         if self.now.list.is_empty() {
             return Err(Stop::Impossible);
         }
+        self.next.clear();
+        self.between.clear();
         if self.used.len() > 2 * self.kept {
             self.used.keep(self.now.list.iter_mut().map(|config| &mut config.used));
             self.kept = self.used.len().max(1024);
