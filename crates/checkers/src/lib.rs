@@ -18,8 +18,8 @@ mod verdict;
 
 pub use decision::{Conflict, Decision};
 pub use linearizable::{
-    Budget, Consistency, DEAD_END, Explanation, Method, Options, PartReport, Report, STEPS, Told,
-    check, linearizable, linearizable_within, validate,
+    Budget, Consistency, DEAD_END, Explanation, Method, Online, Options, PartReport, Report, STEPS,
+    Told, check, linearizable, linearizable_within, validate,
 };
 pub use model::{Keyed, Model};
 pub use verdict::{Anomaly, Judged, Verdict};

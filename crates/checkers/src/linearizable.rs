@@ -10,16 +10,19 @@ mod explain;
 mod frontier;
 mod judge;
 mod lineage;
+mod online;
 mod order;
 mod part;
 mod report;
 mod search;
+mod sequential;
 mod sweep;
 mod taken;
 mod used;
 mod validate;
 
 pub use explain::{Explanation, Told};
+pub use online::Online;
 pub use report::{Budget, Consistency, Method, Options, PartReport, Report};
 pub use validate::validate;
 
@@ -77,6 +80,19 @@ where
     let spans = part::cut(model, history);
     let parts = parts(model, history, &spans);
     let mut report = Report::default();
+    if options.consistency == Consistency::Sequential {
+        let (verdict, steps, peak) = sequential::judge(&parts, steps, options);
+        report.verdict = verdict;
+        report.parts.extend(parts.first().map(|part| PartReport {
+            first: part.id(0),
+            operations: spans.len(),
+            unknown: spans.iter().filter(|(_, span)| span.completed == part::OPEN).count(),
+            methods: vec![Method::DepthFirst],
+            steps,
+            peak,
+        }));
+        return report;
+    }
     let mut add = |part: &Part<'_, M>, judged: Judged| {
         report.add(part, &judged);
         let verdict = verdict_of(part, judged, steps);

@@ -92,10 +92,17 @@ pub trait Model {
         false
     }
 
+    /// Whether two operations of unknown outcome are the same in **every** state, so that one can
+    /// stand in for the other; `false` is always right.
+    fn alike(&self, _a: &Self::Op, _b: &Self::Op) -> bool {
+        false
+    }
+
     /// A procedure of this object's own, in polynomial time, for the histories that it knows how
     /// to judge, such as those of a register whose written values all differ; `None` for others,
     /// which a search judges. `operations` are those of one object in the order of invocation;
-    /// failed ones are not among them.
+    /// failed ones are not among them. Where it is `None` for the first few of them it must be so
+    /// for all.
     fn decide(
         &self,
         _key: &Self::Key,
@@ -149,6 +156,10 @@ impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
 
     fn overwrites(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> bool {
         self.model.overwrites(&op.1, ret)
+    }
+
+    fn alike(&self, a: &Self::Op, b: &Self::Op) -> bool {
+        self.model.alike(&a.1, &b.1)
     }
 
     fn decide(

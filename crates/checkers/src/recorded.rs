@@ -25,7 +25,7 @@ mod sets;
 mod transactions;
 
 use crate::conservation::{Bank, counter};
-use crate::isolation::{Level, Standing, Witness};
+use crate::isolation::{Level, Standing, Witness, long_fork};
 use crate::models::{Counter, FencedMutex, FetchAndAdd, KeyValue, Log, Mutex};
 use crate::models::{Queue, Register, Stack};
 use crate::{Explanation, Keyed, Method, Model, Options, PartReport, Verdict, check, delivery};
@@ -283,6 +283,11 @@ pub const CHECKERS: &[Judge] = &[
         judge: |terms, lines| {
             rule(terms, lines, "delivery", |set| delivery::Set::default().check::<Scalar>(set))
         },
+    },
+    Judge {
+        name: "long-fork",
+        about: "txn, read of [:r k v]: no two readers see two writes in different orders",
+        judge: |terms, lines| rule(terms, lines, "long fork", long_fork),
     },
 ];
 

@@ -59,9 +59,12 @@ impl<S> Default for Configs<S> {
 }
 
 impl<S: Eq + Hash + Clone> Configs<S> {
-    /// How many configurations may differ in nothing but the operations of unknown outcome that
-    /// they used. More are left out, and the set is `lossy`.
+    /// How many configurations of a large set may differ in nothing but the operations of unknown
+    /// outcome that they used. More are left out, and the set is `lossy`.
     const VARIANTS: usize = 8;
+
+    /// How many configurations there may be before any are left out.
+    const ROOM: usize = 128;
 
     pub fn clear(&mut self) {
         self.list.clear();
@@ -94,7 +97,7 @@ impl<S: Eq + Hash + Clone> Configs<S> {
                 at = self.chain[at as usize];
             }
         }
-        if variants >= Self::VARIANTS {
+        if variants >= Self::VARIANTS && self.list.len() >= Self::ROOM {
             self.lossy = true;
             return false;
         }

@@ -26,15 +26,15 @@ pub struct Explanation {
     /// The completion after which no state was left in which the culprit was possible. Without one
     /// there never was such a state.
     pub ended_by: Option<Told>,
-    /// Operations that show it: if the outcome of any other one were unknown, the history would
-    /// be just as wrong.
+    /// Operations that show it: if the outcome of every other one were unknown, the lines up to
+    /// the culprit's completion would be just as wrong.
     pub core: Vec<Told>,
     /// The line of the history from which on operations are in the core: what went before counts
     /// as `states_before`.
     pub core_from: usize,
     /// The states that were possible there.
     pub states_before: Vec<String>,
-    /// Whether the history would be right if the outcome of any one of the core were unknown.
+    /// Whether those lines would be right if the outcome of any one of the core were unknown.
     pub minimal: bool,
     /// What the model's own procedure said, if that found it.
     pub reason: Option<String>,
@@ -106,8 +106,8 @@ const LISTED: usize = 4;
 const WINDOW: usize = 256;
 
 /// How many steps looking for it takes at most, and how many configurations.
-const CORE_STEPS: u64 = 4_000_000;
-const WIDTH: usize = 20_000;
+const CORE_STEPS: u64 = 1_000_000;
+const WIDTH: usize = 4_000;
 
 fn tell<M: Model>(part: &Part<'_, M>, nth: usize) -> Told {
     let call = part.call(nth);
@@ -124,7 +124,7 @@ fn tell<M: Model>(part: &Part<'_, M>, nth: usize) -> Told {
 }
 
 /// "a, b or c".
-fn or(states: &[String]) -> String {
+pub(super) fn or(states: &[String]) -> String {
     match states {
         [] => String::new(),
         [one] => one.clone(),
@@ -133,7 +133,7 @@ fn or(states: &[String]) -> String {
 }
 
 /// States as a message lists them: the first few.
-fn list<M: Model>(model: &M, states: &[M::State]) -> Vec<String> {
+pub(super) fn list<M: Model>(model: &M, states: &[M::State]) -> Vec<String> {
     let mut shown: Vec<String> = states.iter().take(LISTED).map(|s| model.show(s)).collect();
     if states.len() > LISTED {
         shown.push("some other".to_owned());

@@ -51,7 +51,7 @@ struct Slot<M: Model, O, R> {
 }
 
 /// Operations of unknown outcome that can stand in for each other: writes that leave the same
-/// state, or any other operation alone.
+/// state, or others that the model calls alike.
 #[derive_where(Clone; O)]
 struct Group<M: Model, O> {
     op: O,
@@ -189,6 +189,13 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
             .flatten();
         let nth = self.groups.len() as u32;
         let Some(after) = after else {
+            for &other in &self.others {
+                let group = &mut self.groups[other as usize];
+                if model.alike(group.op.borrow(), op.borrow()) {
+                    group.numbers.push(number);
+                    return;
+                }
+            }
             for group in &mut self.groups {
                 group.leads_on |= group
                     .after
@@ -285,6 +292,8 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
         if self.now.list.is_empty() {
             return Err(Stop::Impossible);
         }
+        self.next.clear();
+        self.between.clear();
         if self.used.len() > 2 * self.kept {
             self.used.keep(self.now.list.iter_mut().map(|config| &mut config.used));
             self.kept = self.used.len().max(1024);
@@ -324,6 +333,9 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
                 next.past = self.descend(config.past, number, at);
                 self.between.insert(next, &self.used);
             }
+        }
+        if self.groups.is_empty() {
+            return;
         }
         for nth in 0..self.others.len() {
             let group = self.others[nth];

@@ -67,8 +67,15 @@ enum Found {
 const SHORT: usize = 64;
 const FIRST_TRY: u64 = 64;
 
+/// How many configurations there may be while any number of operations may stand in for one of
+/// unknown outcome: a counter would come to any state.
+const WIDTH_RELAXED: usize = 4096;
+
 /// What [`Model::decide`] needs for each operation, about.
 const BYTES_TO_DECIDE: usize = 128;
+
+/// How many operations a model is shown first, so that it can say no at once.
+const PROBE: usize = 64;
 
 /// Judges an object in at most so many steps.
 pub(super) fn judge<M: Model>(part: &Part<'_, M>, steps: u64, options: &Options) -> Judged {
@@ -131,7 +138,12 @@ impl<M: Model> Work<'_, '_, M> {
         if self.part.len().saturating_mul(BYTES_TO_DECIDE) > self.options.budget.memory {
             return None;
         }
-        let decision = self.part.model.decide(&self.part.spans[0].0, &self.part.operations())?;
+        let (model, key) = (self.part.model, &self.part.spans[0].0);
+        if self.part.len() > PROBE {
+            let beginning = Part { spans: &self.part.spans[..PROBE], ..self.part };
+            model.decide(key, &beginning.operations())?;
+        }
+        let decision = model.decide(key, &self.part.operations())?;
         self.methods.push(Method::Decision);
         Some(match decision {
             Decision::Order(order) => {
@@ -158,13 +170,16 @@ impl<M: Model> Work<'_, '_, M> {
     fn sweep(&mut self, relaxed: bool) -> Result<Found, (usize, Stop, bool)> {
         // A set holds the configurations, two more those on their way.
         let most = self.options.budget.memory / 3 / (size_of::<M::State>() + 64 + 24);
-        let mut sweep = Sweep::new(self.part, self.left, most);
+        let most = if relaxed { most.min(WIDTH_RELAXED) } else { most };
+        // Half of the steps are left for the search that comes after.
+        let steps = if self.options.method.is_none() { self.left / 2 } else { self.left };
+        let mut sweep = Sweep::new(self.part, steps, most);
         if self.options.orders && !relaxed {
             sweep = sweep.with_order();
         }
         sweep.frontier.relaxed = relaxed;
         let end = sweep.run();
-        self.left = sweep.frontier.steps;
+        self.left -= steps - sweep.frontier.steps;
         self.peak = self.peak.max(sweep.frontier.peak);
         match end {
             Ok(()) if self.options.orders => {

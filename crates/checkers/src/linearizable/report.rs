@@ -32,7 +32,8 @@ pub enum Consistency {
     #[default]
     Linearizable,
     /// It keeps the order of each process alone. Objects are not judged apart, for a history may
-    /// be sequentially consistent on every object and not as a whole.
+    /// be sequentially consistent on every object and not as a whole. There are no
+    /// [`orders`](Report::orders) and no [`explanation`](Report::explanation).
     Sequential,
 }
 

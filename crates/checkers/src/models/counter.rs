@@ -52,4 +52,8 @@ impl Model for Counter {
     fn observes(&self, op: &CounterOp, _: Option<&CounterRet>) -> bool {
         matches!(op, CounterOp::Read)
     }
+
+    fn alike(&self, a: &CounterOp, b: &CounterOp) -> bool {
+        a == b
+    }
 }

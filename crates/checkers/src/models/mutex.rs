@@ -60,6 +60,10 @@ impl Model for Mutex {
         ret == Some(&MutexRet::Refused)
     }
 
+    fn alike(&self, a: &MutexOp, b: &MutexOp) -> bool {
+        a == b
+    }
+
     fn show(&self, holder: &Option<u64>) -> String {
         match holder {
             None => "free".to_owned(),
@@ -163,6 +167,10 @@ impl Model for FencedMutex {
 
     fn observes(&self, _: &FencedOp, ret: Option<&FencedRet>) -> bool {
         ret == Some(&FencedRet::Refused)
+    }
+
+    fn alike(&self, a: &FencedOp, b: &FencedOp) -> bool {
+        a == b
     }
 
     fn show(&self, state: &FencedState) -> String {

@@ -63,6 +63,10 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
         matches!(op, RegisterOp::Read) || matches!(ret, Some(RegisterRet::Refused))
     }
 
+    fn alike(&self, a: &RegisterOp<V>, b: &RegisterOp<V>) -> bool {
+        a == b
+    }
+
     fn overwrites(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
         matches!(op, RegisterOp::Write(_)) && matches!(ret, None | Some(RegisterRet::Done))
     }

@@ -8,6 +8,9 @@ use checkers::recorded::{Evidence, Opinion, Shown};
 use checkers::{Anomaly, Explanation, Told, Verdict};
 use serde_json::{Value, json};
 
+/// How many operations are listed; machines get all of them.
+const OPERATIONS: usize = 16;
+
 /// How many witnesses are told.
 const WITNESSES: usize = 3;
 
@@ -92,13 +95,18 @@ fn no_order(explanation: &Explanation, evidence: &Evidence) -> String {
         let states = or(states_before);
         text.push_str(&format!("  At line {line} the state could only be {states}. Then:\n"));
     }
-    text.push_str(if explanation.minimal {
-        "  Each of these is needed to see it, and no other operation:\n"
-    } else {
-        "  These operations are enough to see it:\n"
-    });
-    for operation in core {
-        text.push_str(&format!("    {}\n", told(operation, evidence)));
+    // The culprit alone says no more than that it has no place.
+    if let [_, _, ..] = core.as_slice() {
+        let left_out = core.len().saturating_sub(OPERATIONS);
+        text.push_str(&match (explanation.minimal, left_out) {
+            (true, 0) => "  Each of these is needed to see it, and no other operation:\n".to_owned(),
+            (true, n) => format!("  Each of these is needed to see it, and {n} before them:\n"),
+            (false, 0) => "  These operations are enough to see it:\n".to_owned(),
+            (false, n) => format!("  These are enough to see it, with {n} before them:\n"),
+        });
+        for operation in &core[left_out..] {
+            text.push_str(&format!("    {}\n", told(operation, evidence)));
+        }
     }
     text
 }
