@@ -99,7 +99,9 @@ fn no_order(explanation: &Explanation, evidence: &Evidence) -> String {
     if let [_, _, ..] = core.as_slice() {
         let left_out = core.len().saturating_sub(OPERATIONS);
         text.push_str(&match (explanation.minimal, left_out) {
-            (true, 0) => "  Each of these is needed to see it, and no other operation:\n".to_owned(),
+            (true, 0) => {
+                "  Each of these is needed to see it, and no other operation:\n".to_owned()
+            }
             (true, n) => format!("  Each of these is needed to see it, and {n} before them:\n"),
             (false, 0) => "  These operations are enough to see it:\n".to_owned(),
             (false, n) => format!("  These are enough to see it, with {n} before them:\n"),
