@@ -37,7 +37,7 @@ pub(super) fn page(checked: &Checked<'_>, opinion: &Opinion) -> String {
     let plural = if *operations == 1 { "" } else { "s" };
     text.push_str(&format!(
         "  read     {operations} operation{plural}, {unknown} of unknown outcome, {constrained} \
-         that could have been seen to be wrong\n"
+         answers that could have been wrong\n"
     ));
     text.push_str(&format!("  as       --format {}{found} {against}\n", format.name()));
     text.push_str(&format!("  method   {method}\n"));
