@@ -103,6 +103,10 @@ impl Graph {
         self.rows.len() as u32 - 1
     }
 
+    pub(super) fn edges(&self) -> usize {
+        self.targets.len()
+    }
+
     fn row(&self, node: u32) -> std::ops::Range<usize> {
         self.rows[node as usize] as usize..self.rows[node as usize + 1] as usize
     }
