@@ -53,13 +53,22 @@ struct Line {
     mops: Vec<Mop>,
 }
 
+/// As [`run_with`], with the keys of the table in `docs/checkers.md`.
+fn run(transactions: u32) -> (Vec<Line>, BTreeMap<u64, Vec<u64>>) {
+    run_with(transactions, KEYS, WRITES_A_KEY)
+}
+
 /// Strict-serializable by construction: clients take turns at random to invoke, to take effect at
 /// once, and to complete. A key is left alone after it was written so many times. With the lines
 /// come the versions of every key.
-fn run(transactions: u32) -> (Vec<Line>, BTreeMap<u64, Vec<u64>>) {
+fn run_with(
+    transactions: u32,
+    in_use: u64,
+    writes_a_key: u64,
+) -> (Vec<Line>, BTreeMap<u64, Vec<u64>>) {
     let mut numbers = Numbers(7932);
-    let mut keys: Vec<u64> = (0..KEYS).collect();
-    let mut next_key = KEYS;
+    let mut keys: Vec<u64> = (0..in_use).collect();
+    let mut next_key = in_use;
     let mut written: BTreeMap<u64, u64> = BTreeMap::new();
     let mut store: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut clients: Vec<Phase> = (0..CLIENTS).map(|_| Phase::Idle).collect();
@@ -71,14 +80,14 @@ fn run(transactions: u32) -> (Vec<Line>, BTreeMap<u64, Vec<u64>>) {
             Phase::Idle if begun == transactions => Phase::Idle,
             Phase::Idle => {
                 let mops = (0..=numbers.below(LENGTH)).map(|_| {
-                    let at = numbers.below(KEYS) as usize;
+                    let at = numbers.below(in_use) as usize;
                     let key = keys[at];
                     if numbers.below(2) == 0 {
                         return Mop::Read(key, Vec::new());
                     }
                     let count = written.entry(key).or_default();
                     *count += 1;
-                    if *count == WRITES_A_KEY {
+                    if *count == writes_a_key {
                         keys[at] = next_key;
                         next_key += 1;
                     }
@@ -165,6 +174,34 @@ fn rw_register_recorded_order(bencher: Bencher<'_, '_>, transactions: u32) {
     bencher.bench_local(|| {
         let orders = store.iter().map(|(key, values)| (key, values.as_slice()));
         holds(&rw_register(divan::black_box(&history)).with_recorded_orders(orders));
+    });
+}
+
+/// A read in the middle that misses the newest element.
+#[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5)]
+fn list_append_stale_read(bencher: Bencher<'_, '_>, transactions: u32) {
+    let (mut lines, _) = run(transactions);
+    let late = lines.len() / 2;
+    let reads = lines[late..].iter_mut().filter(|line| line.completed);
+    let mut stale = reads.flat_map(|line| &mut line.mops).filter_map(|mop| match mop {
+        Mop::Read(_, values) if values.len() > 20 => Some(values),
+        _ => None,
+    });
+    stale.next().expect("a long list").truncate(5);
+    let history = lists(&lines);
+    bencher.bench_local(|| {
+        let verdict = list_append(divan::black_box(&history)).check(Level::STRICT_SERIALIZABLE);
+        assert!(verdict.is_violated());
+    });
+}
+
+/// Two registers that everybody writes: every pair of writes must be looked at.
+#[divan::bench(args = [1_000, 5_000], sample_count = 3)]
+fn rw_register_black_box_hot(bencher: Bencher<'_, '_>, transactions: u32) {
+    let history = registers(&run_with(transactions, 2, u64::MAX).0);
+    bencher.bench_local(|| {
+        let analysis = rw_register(divan::black_box(&history));
+        assert!(!analysis.check(Level::STRICT_SERIALIZABLE).is_violated());
     });
 }
 

@@ -177,7 +177,7 @@ impl<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug> Analysis<'h, K, V> {
             return Judgement::Violated(witnesses);
         }
         let judgement = match order {
-            Some(order) if self.facts.groups.is_empty() || !needs_order(level) => {
+            Some(order) if !self.needs_search(level) => {
                 Judgement::Holds(self.certificate(level, &order))
             }
             _ => self.solve(level),
@@ -253,6 +253,20 @@ impl<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug> Analysis<'h, K, V> {
             of_cycle(&self.table, cycle.phenomenon, &cycle.edges, follows)
         };
         cycles.into_iter().map(witness).collect()
+    }
+
+    /// Whether the level can fail for the order of the writes alone. Under read committed, writes
+    /// and the reads of them can always be put in one order if they make no cycle without it; and
+    /// where one transaction runs after the other, writes that nobody read stand in any order.
+    fn needs_search(&self, level: Level) -> bool {
+        let groups = &self.facts.groups;
+        match level.isolation {
+            Isolation::ReadUncommitted | Isolation::ReadCommitted => false,
+            Isolation::SnapshotIsolation => !groups.is_empty(),
+            Isolation::RepeatableRead | Isolation::Serializable => {
+                groups.iter().flat_map(|group| &group.writers).any(|w| !w.readers.is_empty())
+            }
+        }
     }
 
     fn solve(&self, level: Level) -> Judgement {
@@ -397,10 +411,4 @@ fn kinds(level: Level) -> u8 {
         }
     };
     data | order_kinds(level.order)
-}
-
-/// Whether the level can fail for the order of writes alone. Writes and the reads of them can
-/// always be put in one order if they make no cycle without it.
-fn needs_order(level: Level) -> bool {
-    !matches!(level.isolation, Isolation::ReadUncommitted | Isolation::ReadCommitted)
 }

@@ -38,8 +38,8 @@ impl Shape {
         (node < self.txns).then_some(node).or_else(|| node.checked_sub(behind))
     }
 
-    /// Between which nodes an edge runs. An anti-dependency leaves the start and reaches the commit,
-    /// everything else leaves the commit and reaches the start.
+    /// Between which nodes an edge runs. An anti-dependency leaves the start and reaches the
+    /// commit, everything else leaves the commit and reaches the start.
     pub(super) fn ends(self, edge: &Edge) -> (u32, u32) {
         let (out, into) = (edge.from, edge.to);
         if !self.split {
@@ -101,6 +101,10 @@ impl Graph {
 
     pub(super) fn nodes(&self) -> u32 {
         self.rows.len() as u32 - 1
+    }
+
+    pub(super) fn edges(&self) -> usize {
+        self.targets.len()
     }
 
     fn row(&self, node: u32) -> std::ops::Range<usize> {

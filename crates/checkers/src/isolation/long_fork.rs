@@ -25,12 +25,11 @@ pub fn long_fork<K: Ord + Debug, V: Ord + Debug>(history: &RwHistory<K, V>) -> V
                 RwOp::Read(key, value) => (key, value.as_ref()),
                 RwOp::Write(key, value) => (key, Some(value)),
             };
-            if let Some(value) = value {
-                if *values.entry(key).or_insert(value) != value {
-                    return Verdict::Unknown(format!(
-                        "long fork: {key:?} had more than one value, expected one write a key"
-                    ));
-                }
+            let known = value.map(|value| (value, *values.entry(key).or_insert(value)));
+            if known.is_some_and(|(value, known)| value != known) {
+                return Verdict::Unknown(format!(
+                    "long fork: {key:?} had more than one value, expected one write a key"
+                ));
             }
             if matches!(mop, RwOp::Read(..)) {
                 reading.insert(key, value.is_some());

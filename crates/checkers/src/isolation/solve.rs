@@ -12,8 +12,11 @@ use super::graph::{Graph, Shape};
 use super::table::NONE;
 use rustc_hash::FxHashMap;
 
-/// How many words of the closure and pairs of writes a search goes through: a second or two.
-pub(super) const STEPS: u64 = 3_000_000_000;
+/// How many words of closures a search puts together, a pair of writes counting as
+/// [`PAIR`] of them: a few seconds.
+pub(super) const STEPS: u64 = 2_000_000_000;
+
+const PAIR: usize = 4;
 
 /// How many bytes the closure may have.
 const BYTES: usize = 256 << 20;
@@ -323,7 +326,7 @@ impl Solver<'_> {
                 }
             }
         }
-        self.spend(size);
+        self.spend(words * graph.edges());
         Some(Closure { words, bits, columns, commit })
     }
 
@@ -357,7 +360,7 @@ impl Solver<'_> {
                 }
             }
         }
-        self.spend(writers.len() * writers.len());
+        self.spend(PAIR * writers.len() * writers.len());
     }
 
     fn bound(&self, reason: &'static str, closure: Option<&Closure>) -> Solution {

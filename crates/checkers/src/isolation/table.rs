@@ -79,6 +79,10 @@ impl<'h, K: Eq + Hash, V: Eq + Hash> Table<'h, K, V> {
         };
         let mut keys: FxHashMap<&K, u32> = FxHashMap::default();
         table.mops.reserve(sources.iter().map(|source| source.len()).sum());
+        let mops = || sources.iter().copied().flatten();
+        let writes = mops().filter(|mop| matches!(mop.parts().1, Access::Write(_))).count();
+        table.writes.reserve(writes);
+        table.by_value.reserve(writes);
         for (txn, source) in sources.into_iter().enumerate() {
             let first = table.mops.len() as u32;
             for mop in source {

@@ -184,10 +184,9 @@ impl<'a> Snapshots<'a> {
         let Some((sees, snapshot)) = self.running[number].take() else { return false };
         self.done[number] = true;
         for mop in &self.txns[number].mops {
-            if let Mop::Write(key, _) = mop {
-                if get(&snapshot, key) != get(&self.committed, key) {
-                    return false;
-                }
+            let changed = |key| get(&snapshot, key) != get(&self.committed, key);
+            if matches!(mop, Mop::Write(key, _) if changed(key)) {
+                return false;
             }
         }
         for mop in &self.txns[number].mops {
