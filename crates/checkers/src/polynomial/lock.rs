@@ -108,7 +108,7 @@ pub(crate) fn decide(
     }
     let watchers: Vec<Span> = refused.iter().map(|(span, _)| *span).collect();
     let fits = |nth: usize, stretch: u32| match refused[nth].1 {
-        _ if stretch % 2 == 0 => matches!(refused[nth].1, Turn::NotHeldBy(_)),
+        _ if stretch.is_multiple_of(2) => matches!(refused[nth].1, Turn::NotHeldBy(_)),
         Turn::NotHeldBy(owner) => holds[sequence[stretch as usize / 2] as usize].owner != owner,
         _ => true,
     };
