@@ -5,10 +5,16 @@
 //! a small conflict, or with nothing where it does not apply: then a search judges.
 
 pub(crate) mod blocks;
+pub(crate) mod count;
+pub(crate) mod fences;
+pub(crate) mod fetch_and_add;
+pub(crate) mod flips;
 pub(crate) mod items;
+pub(crate) mod lock;
 pub(crate) mod observers;
 pub(crate) mod queue;
 pub(crate) mod register;
+pub(crate) mod sequence;
 pub(crate) mod stack;
 pub(crate) mod trees;
 

@@ -38,3 +38,22 @@ fn queues() {
 fn stacks() {
     check(&objects::stack(), [40, 10, 5]);
 }
+
+#[test]
+fn locks() {
+    check(&objects::mutex(), [40, 5, 30]);
+    check(&objects::fenced_mutex(), [40, 5, 30]);
+}
+
+#[test]
+fn sets() {
+    check(&objects::set(), [40, 5, 0]);
+}
+
+#[test]
+fn additions() {
+    check(&objects::fetch_and_add(), [40, 5, 10]);
+    check(&objects::counter(), [40, 5, 0]);
+    check(&objects::told_counter(), [40, 5, 10]);
+    check(&objects::bounded_counter(), [0, 5, 100]);
+}

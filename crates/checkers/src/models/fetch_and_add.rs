@@ -1,6 +1,9 @@
 //! Fetch-and-add: every addition says what the total was before it.
 
-use crate::Model;
+use crate::polynomial::fetch_and_add::{self, Addition};
+use crate::polynomial::{Span, answer};
+use crate::{Decision, Model};
+use history::Operation;
 
 /// A total that begins with this; [`Keyed`](crate::Keyed) makes many of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,5 +50,20 @@ impl Model for FetchAndAdd {
 
     fn observes(&self, op: &FetchAndAddOp, _: Option<&Fetched>) -> bool {
         op.amount() == 0
+    }
+
+    /// Judges histories in which no amount is negative.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, FetchAndAddOp, Fetched>],
+    ) -> Option<Decision> {
+        let mut additions = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let seen = answer(operation).map_or(0, |Fetched(seen)| *seen);
+            let span = Span::of(place, operation)?;
+            additions.push(Addition { span, seen, amount: operation.op.amount() });
+        }
+        fetch_and_add::decide(&additions, self.0)
     }
 }

@@ -1,6 +1,9 @@
 //! A set, and one whose members can be listed.
 
-use crate::Model;
+use crate::polynomial::flips::{self, Look};
+use crate::polynomial::{Span, answer};
+use crate::{Decision, Model};
+use history::Operation;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -92,6 +95,31 @@ impl<V: Ord + Clone + Debug> Model for Set<V> {
 
     fn show(&self, present: &bool) -> String {
         if *present { "in the set".to_owned() } else { "not in the set".to_owned() }
+    }
+
+    /// Judges histories in which additions and removals say whether they changed anything.
+    fn decide(
+        &self,
+        element: &V,
+        operations: &[Operation<'_, SetOp<V>, SetRet>],
+    ) -> Option<Decision> {
+        let mut looks = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let look = match (operation.op, answer(operation)) {
+                (SetOp::Add(_), None | Some(SetRet::Yes)) => Look::Turns(true),
+                (SetOp::Remove(_), None | Some(SetRet::Yes)) => Look::Turns(false),
+                (SetOp::Add(_), Some(SetRet::No)) | (SetOp::Contains(_), Some(SetRet::Yes)) => {
+                    Look::Sees(true)
+                }
+                (SetOp::Remove(_), Some(SetRet::No)) | (SetOp::Contains(_), Some(SetRet::No)) => {
+                    Look::Sees(false)
+                }
+                (SetOp::Contains(_), None) => continue,
+                (_, Some(SetRet::Done)) => return None,
+            };
+            looks.push((Span::of(place, operation)?, look));
+        }
+        Some(flips::decide(&looks, || format!("{element:?}")))
     }
 }
 

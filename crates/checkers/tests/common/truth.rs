@@ -79,10 +79,11 @@ where
     let mut phases = vec![Phase::Idle; shape.clients as usize];
     let mut ghosts: Vec<usize> = Vec::new();
     let mut states: Vec<(M::Key, M::State)> = Vec::new();
+    // Those that wait for a lock may wait for ever.
     let mut patience = 20 * (shape.operations + shape.clients);
     loop {
         let begun = draft.calls.len() as u64;
-        patience = patience.saturating_sub(u64::from(begun == shape.operations));
+        patience -= 1;
         let idle = phases.iter().all(|phase| *phase == Phase::Idle);
         if patience == 0 || begun == shape.operations && idle {
             return draft;
