@@ -212,11 +212,11 @@ pub enum Format {
     Edn,
     /// The same maps in JSON, as elle-cli takes them.
     Json,
-    /// The lines that Jepsen logs, see [`jepsen_log`].
+    /// The lines that Jepsen logs.
     JepsenLog,
     /// Porcupine's key-value histories: operation maps with a `:key`.
     PorcupineKv,
-    /// LiMo's calls and returns, see [`calls`].
+    /// LiMo's calls and returns: `[1] call enq(4)`, `[1] return`.
     Calls,
 }
 
