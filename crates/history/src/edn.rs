@@ -64,8 +64,10 @@ fn parse(form: Form<'_>) -> Result<Value<'_>, Misread> {
         Ok((edn, rest)) if rest.trim().is_empty() => Ok(convert(&edn)),
         Ok((_, rest)) => Err(wrong(form.line, start_of(rest.trim()))),
         Err(error) => {
-            let line = form.line + error.line.unwrap_or(1) - 1;
-            let column = error.column.unwrap_or(1);
+            // The reader takes a carriage return for a line of its own.
+            let before = error.ptr.and_then(|end| form.text.get(..end)).unwrap_or_default();
+            let line = form.line + before.matches('\n').count();
+            let column = 1 + before.rsplit('\n').next().unwrap_or_default().chars().count();
             Err(wrong(line, format!("{:?} at column {column}", error.code)))
         }
     }
