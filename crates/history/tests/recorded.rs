@@ -133,7 +133,7 @@ fn bad_input_is_refused_with_its_line() {
         ("{:type :ok, :process [1]}", "line 1: [1]: expected a :process by its number"),
         ("{:type :ok, :f 7}", "line 1: 7: expected an :f by its name"),
         (&["{:type :ok,\n\n :value \\", "nonsense}"].concat(), "line 3: InvalidChar at column"),
-        ("{:type\r\r :ok 1}", "line 1: UnexpectedEOF at column 16: expected EDN"),
+        ("{:type\r\r :ok 1}", "line 1: UnexpectedEOF at column 15: expected EDN"),
         (&deep, "line 1: expected at most 64 brackets"),
         (&tags, "line 1: expected at most 64 brackets"),
         (OK, "line 1: process 0 ends an operation, expected its invocation first"),
