@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = txn)]
     txn: Option<&'static Judge>,
     /// The level that its transactions must have [default: strict-serializable]
-    #[arg(long, value_name = "LEVEL", value_parser = level, requires = "txn")]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
     isolation: Option<Level>,
     /// A rule of its own that it must keep
     #[arg(long, value_name = "NAME", value_parser = checker)]
@@ -59,6 +59,9 @@ struct Checked<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    if arguments.isolation.is_some() && arguments.txn.is_none() {
+        return Err(Failure::usage("--isolation is a level of transactions: expected --txn too"));
+    }
     let text = text(&arguments.file)?;
     let name = if arguments.file == "-" { "standard input" } else { &arguments.file };
     let found = || {

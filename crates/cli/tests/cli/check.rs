@@ -162,7 +162,7 @@ fn usage_of_check() {
         ("overwritten.edn", &["--model", "--txn", "--checker"][..]),
         ("overwritten.edn --model cas-regster", &["\"cas-register\"", "multi-register"]),
         ("overwritten.edn --checker bnk", &["\"bank\"", "long-fork"]),
-        ("overwritten.edn --txn append", &["\"list-append\"", "rw-register"]),
+        ("overwritten.edn --txn list-apend", &["\"list-append\"", "rw-register"]),
         ("overwritten.edn --txn list-append --isolation serialisable", &["\"serializable\""]),
         ("overwritten.edn --model mutex --isolation serializable", &["--txn"]),
         ("overwritten.edn --model mutex --checker bank", &["cannot be used with"]),
