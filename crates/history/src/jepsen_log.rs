@@ -1,7 +1,7 @@
 //! The lines that Jepsen logs for every operation, among others of a log:
 //!
 //! ```text
-//! INFO  jepsen.util - 3	:invoke	:cas	[4 2]
+//! INFO  jepsen.util - 3 :invoke :cas [4 2]
 //! 2026-01-31 12:00:00,545{GMT} INFO [jepsen worker 3] jepsen.util: 3 :info :cas :timed-out
 //! ```
 
