@@ -1,6 +1,6 @@
 //! Registers: one, many, and strings under keys.
 
-use super::{Dialect, Recording, scalar};
+use super::{Asked, Dialect, Recording, scalar};
 use crate::models::{Access, Accessed, KeyValueOp, KeyValueRet, MultiRegister};
 use crate::models::{RegisterOp, RegisterRet};
 use history::recorded::{Kind, Problem, Recorded};
@@ -51,6 +51,8 @@ impl Recording for RegisterOp<Scalar> {
     }
 }
 
+type Accesses = Vec<Access<Scalar, Scalar>>;
+
 const ACCESSES: &str = "a list of [:read k v] and [:write k v]";
 
 /// The register of a micro-operation, whether it is written, and the value.
@@ -68,7 +70,7 @@ fn access<'r, 'a>(
     Ok((key.scalar().ok_or_else(wrong)?, write, value))
 }
 
-impl Recording for Vec<Access<Scalar, Scalar>> {
+impl Recording for Accesses {
     type Ret = Accessed<Scalar>;
 
     fn asked(recorded: &Recorded<'_>, value: &Value<'_>) -> Result<Self, Problem> {
@@ -117,7 +119,7 @@ impl Recording for Vec<Access<Scalar, Scalar>> {
 
 /// Every register that a history uses.
 pub(super) fn all<Ret>(
-    history: &History<(Scalar, Vec<Access<Scalar, Scalar>>), Ret>,
+    history: &History<Asked<Accesses>, Ret>,
     initial: &Scalar,
 ) -> MultiRegister<Scalar, Scalar> {
     let accesses = super::asked(history).flat_map(|(_, accesses)| accesses);
