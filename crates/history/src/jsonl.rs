@@ -186,7 +186,7 @@ pub fn read<Op: DeserializeOwned, Ret: DeserializeOwned>(
     Ok(history)
 }
 
-/// The operations of a text, untyped: an operation is `"read"`, or `{"write":4}` with its one value.
+/// The operations of a text, untyped: an operation is `"read"`, or with its value `{"write":4}`.
 /// Every answer is the value of its completion.
 pub(crate) fn recorded(text: &str) -> impl Iterator<Item = Result<Recorded<'_>, Misread>> {
     let mut order = Order::default();
