@@ -63,7 +63,7 @@ pub(crate) fn decide(
             let places = order.iter().map(|&nth| operations[nth as usize].0.place).collect();
             return Some(Decision::Order(places));
         }
-        match register.fit(&order, &refused) {
+        match register.fit(&order, &refused, round == 0) {
             Fit::Order(order) => return Some(Decision::Order(order)),
             Fit::Conflict(conflict) => return Some(conflict),
             Fit::Again => {}
@@ -380,8 +380,8 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
                     value(seen),
                     (self.name)(over)
                 );
-                operations.push(writer);
-                return self.conflict(&operations, reason);
+                let origin = self.cluster(self.value_of(seen)).writer;
+                return self.conflict(&[origin, one.end.1, writer, seen], reason);
             }
         }
         let reason = format!(
@@ -419,8 +419,9 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
         order
     }
 
-    /// Fits the refused ones into an order. Where one finds no place, decides what it saw.
-    fn fit(&mut self, order: &[u32], refused: &[u32]) -> Fit {
+    /// Fits the refused ones into an order. Where one finds no place, decides what it saw. What was
+    /// decided so in an earlier round proves nothing, so conflicts are looked for in the first.
+    fn fit(&mut self, order: &[u32], refused: &[u32], first: bool) -> Fit {
         let span = |nth: &u32| self.operations[*nth as usize].0;
         let spans: Vec<Span> = order.iter().map(span).collect();
         let free = |nth: &&u32| self.seen[**nth as usize] == NONE;
@@ -445,8 +446,7 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
             .filter(|&nth| places[nth].is_none())
             .map(|nth| (watchers[nth], expected(nth)))
             .collect();
-        let mut decided = false;
-        for (nth, expected) in failing {
+        for &(nth, expected) in failing.iter().filter(|_| first) {
             let Span { invoked, completed, .. } = self.operations[nth as usize].0;
             let Cluster { block: Block { end, begin }, writer, .. } = *self.cluster(expected);
             if end.0 < invoked && completed < begin.0 {
@@ -456,6 +456,10 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
                 );
                 return Fit::Conflict(self.conflict(&[nth, end.1, begin.1, writer], reason));
             }
+        }
+        let mut decided = false;
+        for (nth, expected) in failing {
+            let Span { invoked, completed, .. } = self.operations[nth as usize].0;
             let rank = ranks[expected as usize] as usize;
             if let Some(value) = self.could_have_seen(nth, rank) {
                 self.clusters[value as usize].block.add(invoked, completed, nth);
