@@ -6,7 +6,7 @@ mod objects;
 #[path = "common/truth.rs"]
 mod truth;
 
-use checkers::models::{Register, RegisterOp, RegisterRet};
+use checkers::models::{Mutex, MutexOp, MutexRet, Register, RegisterOp, RegisterRet};
 use checkers::{Conflict, Decision, Model};
 use common::{Call, history};
 use history::What;
@@ -116,4 +116,27 @@ fn conflicts_say_what_is_wrong() {
         let conflict = Conflict { operations, reason: reason.to_owned() };
         assert_eq!(decide(&calls), Some(Decision::Conflict(conflict)));
     }
+}
+
+/// A release of unknown outcome that the last hold could take may have parted an earlier one in
+/// two, together with an acquisition of unknown outcome.
+#[test]
+fn an_owner_may_have_let_another_in_between() {
+    use MutexOp::{Acquire, Release};
+    let done = |from, to, op| (from, to, op, What::Ok(MutexRet::Done));
+    let calls = [
+        (0, 99, Acquire(0), What::Info),
+        done(2, 3, Acquire(0)),
+        (4, 99, Release(0), What::Info),
+        done(5, 6, Acquire(1)),
+        done(7, 8, Release(1)),
+        done(9, 10, Release(0)),
+        done(11, 12, Acquire(0)),
+    ];
+    let calls: Vec<Call<MutexOp, MutexRet>> = (0..)
+        .zip(calls)
+        .map(|(call, (from, to, op, end))| Call { client: call as u16, call, from, to, op, end })
+        .collect();
+    let decision = Mutex.decide(&(), &history(&calls).operations());
+    assert!(!matches!(decision, Some(Decision::Conflict(_))), "{decision:?}");
 }
