@@ -2,7 +2,7 @@
 //! long ones.
 //!
 //! ```console
-//! $ cargo run --release -p checkers --example polynomial -- differ [SEED] [HISTORIES]
+//! $ cargo run --release -p checkers --example polynomial -- differ [SEED] [HISTORIES] [NAME]
 //! $ cargo run --release -p checkers --example polynomial -- measure
 //! ```
 //!
@@ -33,7 +33,7 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("differ") => differ_all(number(1, 1), number(2, 1_000_000)),
         Some("measure") => measure_all(),
-        _ => panic!("either `differ [SEED] [HISTORIES]` or `measure`"),
+        _ => panic!("either `differ [SEED] [HISTORIES] [NAME]` or `measure`"),
     }
 }
 
@@ -57,6 +57,9 @@ fn both<M>(name: &str, object: &Object<M>, seed: u64, histories: u64)
 where
     M: Model<Op: Clone, Ret: Clone>,
 {
+    if std::env::args().nth(4).is_some_and(|only| only != name) {
+        return;
+    }
     let Tally { orders, conflicts, neither } = differ(object, seed, histories);
     let larger = differ_larger(object, seed, histories / 20);
     println!(

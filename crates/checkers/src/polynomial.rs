@@ -21,7 +21,7 @@ pub(crate) mod trees;
 use crate::{Conflict, Decision};
 use history::{Operation, Outcome};
 use rustc_hash::FxHashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 /// While its outcome is unknown, an operation may take effect at any later time.
 pub(crate) const OPEN: u32 = u32::MAX;
@@ -74,15 +74,32 @@ pub(crate) fn conflict(places: impl IntoIterator<Item = u32>, reason: String) ->
 pub(crate) struct Values<'a, V> {
     numbers: FxHashMap<&'a V, u32>,
     values: Vec<&'a V>,
+    /// The number last looked up, by the value's hash: most values are met again soon, and the
+    /// table of a long history is too large to stay near.
+    recent: Vec<u32>,
 }
+
+/// How many numbers are kept near, as bits of a hash.
+const RECENT: u32 = 12;
 
 impl<'a, V: Eq + Hash> Values<'a, V> {
     pub fn with_capacity(capacity: usize) -> Self {
         let numbers = FxHashMap::with_capacity_and_hasher(capacity, rustc_hash::FxBuildHasher);
-        Self { numbers, values: Vec::with_capacity(capacity) }
+        Self { numbers, values: Vec::with_capacity(capacity), recent: vec![NONE; 1 << RECENT] }
     }
 
     pub fn number(&mut self, value: &'a V) -> u32 {
+        let slot = (rustc_hash::FxBuildHasher.hash_one(value) >> (64 - RECENT)) as usize;
+        let number = self.recent[slot];
+        if self.values.get(number as usize).is_some_and(|&found| found == value) {
+            return number;
+        }
+        let number = self.look_up(value);
+        self.recent[slot] = number;
+        number
+    }
+
+    fn look_up(&mut self, value: &'a V) -> u32 {
         let next = self.values.len() as u32;
         let number = *self.numbers.entry(value).or_insert(next);
         if number == next {

@@ -140,7 +140,7 @@ impl Turns {
     }
 
     /// Adds the owner's holds to the others', and says whether operations of unknown outcome of
-    /// both kinds are left.
+    /// both kinds are left that no completed one needs.
     fn holds(
         mut self,
         owner: u32,
@@ -182,9 +182,10 @@ impl Turns {
                 None => held = Some(span),
             }
         }
+        let spare = !self.acquisitions.is_empty() && !self.releases.is_empty();
         if let Some(acquire) = held {
             holds.push(Hold { owner, acquire, release: self.releases.pop_front() });
         }
-        Ok(!self.acquisitions.is_empty() && !self.releases.is_empty())
+        Ok(spare)
     }
 }

@@ -9,9 +9,9 @@
 //! it is left out, which never hurts anybody.
 //!
 //! A compare-and-set that was refused says what the register did *not* hold. No polynomial
-//! procedure is known for these; they are fitted into the order that the others have, and where
-//! one does not fit, it becomes a reader of the value before or after, and everything is arranged
-//! again. If that does not succeed soon, a search has to judge.
+//! procedure is known for these; they are fitted into the order that the others have. Where one
+//! does not fit, it becomes a reader of some other value that can have been there while it ran,
+//! and everything is arranged again. If that does not succeed soon, a search has to judge.
 
 use super::blocks::{self, Block};
 use super::{NONE, OPEN, Span, conflict, observers};
@@ -37,6 +37,9 @@ pub(crate) const INITIAL: u32 = 0;
 /// How often the order is made anew for the sake of refused ones.
 const ROUNDS: usize = 16;
 
+/// How far in the order a value is looked for that a refused one can have seen.
+const NEAR: usize = 48;
+
 /// Judges operations in the order of invocation; reads and refusals are completed ones. `values`
 /// is how many values there are, `name` how a person knows them. `None` if a value is written
 /// twice, or if refused ones cannot be fitted in.
@@ -60,7 +63,7 @@ pub(crate) fn decide(
             let places = order.iter().map(|&nth| operations[nth as usize].0.place).collect();
             return Some(Decision::Order(places));
         }
-        match register.fit(&order, &refused, round % 2 == 0) {
+        match register.fit(&order, &refused, round == 0) {
             Fit::Order(order) => return Some(Decision::Order(order)),
             Fit::Conflict(conflict) => return Some(conflict),
             Fit::Again => {}
@@ -108,6 +111,9 @@ struct Register<'a, N> {
     seen: Vec<u32>,
     /// The values of the clusters in their order.
     sequence: Vec<u32>,
+    /// The chains, and for each value the number of its chain.
+    blocks: Vec<Block>,
+    chain_of: Vec<u32>,
 }
 
 impl<'a, N: Fn(u32) -> String> Register<'a, N> {
@@ -142,8 +148,9 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
             cluster.block.add(span.invoked, span.completed, nth);
         }
         let readers = vec![NONE; operations.len()];
-        let (seen, sequence) = (vec![NONE; operations.len()], Vec::new());
-        Some(Self { operations, name, clusters, readers, seen, sequence })
+        let seen = vec![NONE; operations.len()];
+        let (sequence, blocks, chain_of) = (Vec::new(), Vec::new(), vec![NONE; values]);
+        Some(Self { operations, name, clusters, readers, seen, sequence, blocks, chain_of })
     }
 
     fn cluster(&self, value: u32) -> &Cluster {
@@ -185,9 +192,11 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
             let mut value = chains[nth as usize];
             while value != NONE {
                 self.sequence.push(value);
+                self.chain_of[value as usize] = nth;
                 value = self.cluster(value).next;
             }
         }
+        self.blocks = blocks;
         Ok(self.order())
     }
 
@@ -371,8 +380,8 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
                     value(seen),
                     (self.name)(over)
                 );
-                operations.push(writer);
-                return self.conflict(&operations, reason);
+                let origin = self.cluster(self.value_of(seen)).writer;
+                return self.conflict(&[origin, one.end.1, writer, seen], reason);
             }
         }
         let reason = format!(
@@ -410,9 +419,9 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
         order
     }
 
-    /// Fits the refused ones into an order. Where one finds no place, decides what it saw: the
-    /// value before the one that it did not see, or the one after.
-    fn fit(&mut self, order: &[u32], refused: &[u32], before: bool) -> Fit {
+    /// Fits the refused ones into an order. Where one finds no place, decides what it saw. What was
+    /// decided so in an earlier round proves nothing, so conflicts are looked for in the first.
+    fn fit(&mut self, order: &[u32], refused: &[u32], first: bool) -> Fit {
         let span = |nth: &u32| self.operations[*nth as usize].0;
         let spans: Vec<Span> = order.iter().map(span).collect();
         let free = |nth: &&u32| self.seen[**nth as usize] == NONE;
@@ -433,35 +442,67 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
         if let Some(places) = places.iter().copied().collect::<Option<Vec<u32>>>() {
             return Fit::Order(observers::merge(&spans, &observers, &places));
         }
-        let mut decided = Vec::new();
-        for (nth, _) in places.iter().enumerate().filter(|(_, place)| place.is_none()) {
-            let (value, Span { invoked, completed, .. }) = (expected(nth), observers[nth]);
-            let Block { end, begin } = self.cluster(value).block;
+        let failing: Vec<(u32, u32)> = (0..watchers.len())
+            .filter(|&nth| places[nth].is_none())
+            .map(|nth| (watchers[nth], expected(nth)))
+            .collect();
+        for &(nth, expected) in failing.iter().filter(|_| first) {
+            let Span { invoked, completed, .. } = self.operations[nth as usize].0;
+            let Cluster { block: Block { end, begin }, writer, .. } = *self.cluster(expected);
             if end.0 < invoked && completed < begin.0 {
                 let reason = format!(
                     "a compare-and-set was refused that expected {}, which was there all the time",
-                    (self.name)(value)
+                    (self.name)(expected)
                 );
-                let operations = [watchers[nth], end.1, begin.1, self.cluster(value).writer];
-                return Fit::Conflict(self.conflict(&operations, reason));
-            }
-            let rank = ranks[value as usize] as usize;
-            let previous = rank.checked_sub(1).filter(|_| invoked < end.0);
-            let next =
-                Some(rank + 1).filter(|&next| begin.0 < completed && next < self.sequence.len());
-            let rank = if before { previous.or(next) } else { next.or(previous) };
-            if let Some(rank) = rank {
-                decided.push((watchers[nth], self.sequence[rank]));
+                return Fit::Conflict(self.conflict(&[nth, end.1, begin.1, writer], reason));
             }
         }
-        if decided.is_empty() {
-            return Fit::Nowhere;
-        }
-        for (nth, value) in decided {
+        let mut decided = false;
+        for (nth, expected) in failing {
             let Span { invoked, completed, .. } = self.operations[nth as usize].0;
-            self.clusters[value as usize].block.add(invoked, completed, nth);
-            self.seen[nth as usize] = value;
+            let rank = ranks[expected as usize] as usize;
+            if let Some(value) = self.could_have_seen(nth, rank) {
+                self.clusters[value as usize].block.add(invoked, completed, nth);
+                let chain = self.chain_of[value as usize] as usize;
+                self.blocks[chain].add(invoked, completed, nth);
+                self.seen[nth as usize] = value;
+                decided = true;
+            }
         }
-        Fit::Again
+        if decided { Fit::Again } else { Fit::Nowhere }
+    }
+
+    /// A value, near this rank in the order but not of it, that an operation can have seen without
+    /// a conflict with others that are near.
+    fn could_have_seen(&self, operation: u32, rank: usize) -> Option<u32> {
+        let Span { invoked, completed, .. } = self.operations[operation as usize].0;
+        let (first, last) = (rank.saturating_sub(NEAR), (rank + NEAR).min(self.sequence.len() - 1));
+        let distance = |other: &usize| other.abs_diff(rank);
+        let mut near: Vec<usize> = (first..=last).filter(|&other| other != rank).collect();
+        near.sort_unstable_by_key(distance);
+        let chain = |rank: usize| self.chain_of[self.sequence[rank] as usize];
+        let value = near.into_iter().find(|&candidate| {
+            let mut block = self.blocks[chain(candidate) as usize];
+            block.add(invoked, completed, operation);
+            (first..=last).filter(|&other| chain(other) != chain(candidate)).all(|other| {
+                let other = &self.blocks[chain(other) as usize];
+                !(block.precedes(other) && other.precedes(&block))
+            }) && self.fits_in_chain(self.sequence[candidate], invoked, completed)
+        });
+        value.map(|rank| self.sequence[rank])
+    }
+
+    /// Whether a span can lie in this value's cluster, as far as its chain is concerned.
+    fn fits_in_chain(&self, value: u32, invoked: u32, completed: u32) -> bool {
+        let cluster = |value: &u32| self.clusters.get(*value as usize);
+        let after =
+            std::iter::successors(cluster(&self.cluster(value).next), |later| cluster(&later.next));
+        let before = std::iter::successors(cluster(&self.cluster(value).from), |earlier| {
+            cluster(&earlier.from)
+        });
+        let writer = self.operations.get(self.cluster(value).writer as usize);
+        writer.is_none_or(|(writer, _)| writer.invoked < completed)
+            && after.take(NEAR).all(|later| invoked < later.block.end.0)
+            && before.take(NEAR).all(|earlier| earlier.block.begin.0 < completed)
     }
 }
