@@ -179,6 +179,13 @@ fn a_skew_of_writes() {
 }
 
 #[test]
+fn appends_that_nobody_saw_come_after_all_reads() {
+    let text = "2 1-4: wd2 we5 \n 0 2-8: rb rc wd0 \n 1 3-6: wc1 wb4 rd \n 2 5-9: wb8
+        1 7-10: wc7 wd10";
+    list(text, "G2-item", "strong-snapshot-isolation", "repeatable-read");
+}
+
+#[test]
 fn values_from_nowhere() {
     let text = "0 0-1: wx1 \n 1 2-3: rx1.7";
     list(text, "phantom value", "", "read-uncommitted");
