@@ -16,7 +16,8 @@
 //! ```
 //! use checkers::isolation::{Level, ListHistory, ListOp, list_append};
 //! # use history::{Actor, Event, History, What};
-//! # let line = |op, what| Event { at: 0, op, actor: Actor::Client(op as u16), process: op, call: op, what };
+//! # let actor = Actor::Client(0);
+//! # let line = |op, what| Event { at: 0, op, actor, process: op, call: op, what };
 //! // Both read that nobody is on call, and both go on.
 //! let alice = vec![ListOp::Read("bob", Some(vec![])), ListOp::Append("alice", 1)];
 //! let bob = vec![ListOp::Read("alice", Some(vec![])), ListOp::Append("bob", 2)];
