@@ -33,8 +33,8 @@ pub(super) enum Solution {
     /// Whichever order is chosen for the writes, a cycle follows; one that does, and how many
     /// choices were tried.
     Exhausted(Vec<Edge>, u32),
-    /// The search ended at a bound, with so many of so many pairs of writes in order.
-    Bound { reason: &'static str, ordered: u64, pairs: u64 },
+    /// The search ended at a bound, and how much was in order by then.
+    Bound(String),
 }
 
 pub(super) struct Solver<'a> {
@@ -127,7 +127,10 @@ impl Solver<'_> {
                 return self.bound("no pair of writes was left to order", Some(&closure));
             }
             if self.steps == 0 {
-                return self.bound("the search ended at its bound", Some(&closure));
+                return self.bound(
+                    "the search for an order of the rest ended at its bound",
+                    Some(&closure),
+                );
             }
             if one_by_one {
                 open.truncate(1);
@@ -267,7 +270,7 @@ impl Solver<'_> {
             let graph = Graph::new(self.shape, self.kinds, self.known, derived);
             let Some(order) = graph.order() else { return Saturated::Cycle };
             let Some(closure) = self.closure(&graph, &order) else {
-                return Saturated::Bound("there are too many transactions for its memory");
+                return Saturated::Bound("the search would need too much memory");
             };
             let before = derived.len();
             let mut positions = vec![0; order.len()];
@@ -281,7 +284,7 @@ impl Solver<'_> {
                 return Saturated::Done(closure);
             }
             if self.steps == 0 {
-                return Saturated::Bound("the search ended at its bound");
+                return Saturated::Bound("the search for an order of the rest ended at its bound");
             }
         }
     }
@@ -390,18 +393,20 @@ impl Solver<'_> {
         self.spend(PAIR * pairs);
     }
 
-    fn bound(&self, reason: &'static str, closure: Option<&Closure>) -> Solution {
-        let (mut ordered, mut pairs) = (0, 0);
-        for Group { writers } in self.groups {
-            let count = writers.len() as u64;
-            pairs += count * (count - 1) / 2;
-            let Some(closure) = closure else { continue };
+    fn bound(&self, reason: &str, closure: Option<&Closure>) -> Solution {
+        let groups = self.groups.iter().map(|group| &group.writers);
+        let pairs: usize = groups.clone().map(|all| all.len() * (all.len() - 1) / 2).sum();
+        let Some(closure) = closure else {
+            return Solution::Bound(format!("{pairs} pairs of writes are to be ordered; {reason}"));
+        };
+        let mut ordered = 0;
+        for writers in groups {
             for x in writers {
                 let commit = self.shape.commit(x.txn);
-                let later = writers.iter().filter(|y| closure.starts(commit, y.txn));
-                ordered += later.count() as u64;
+                ordered += writers.iter().filter(|y| closure.starts(commit, y.txn)).count();
             }
         }
-        Solution::Bound { reason, ordered, pairs }
+        let what = format!("the reads order {ordered} of {pairs} pairs of writes; {reason}");
+        Solution::Bound(what)
     }
 }
