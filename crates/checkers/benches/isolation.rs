@@ -3,7 +3,7 @@
 //! `reference` is a fixed loop of hashing: times divided by its are comparable between machines.
 
 use checkers::isolation::{
-    Analysis, Level, ListHistory, ListOp, RwHistory, RwOp, list_append, rw_register,
+    Analysis, Level, ListHistory, ListOp, Online, RwHistory, RwOp, list_append, rw_register,
 };
 use divan::Bencher;
 use history::{Actor, Event, History, What};
@@ -174,6 +174,19 @@ fn rw_register_recorded_order(bencher: Bencher<'_, '_>, transactions: u32) {
     bencher.bench_local(|| {
         let orders = store.iter().map(|(key, values)| (key, values.as_slice()));
         holds(&rw_register(divan::black_box(&history)).with_recorded_orders(orders));
+    });
+}
+
+/// The same, judged again and again while it is fed.
+#[divan::bench(args = [1_000, 10_000], sample_count = 3)]
+fn list_append_online(bencher: Bencher<'_, '_>, transactions: u32) {
+    let lines = run(transactions).0;
+    bencher.with_inputs(|| lists(&lines)).bench_local_values(|history| {
+        let mut online = Online::default();
+        for event in history.events {
+            assert!(online.feed(event).is_none());
+        }
+        assert!(online.finish().0.holds());
     });
 }
 

@@ -1,4 +1,5 @@
-//! Small generated histories of transactions, judged by the checker and by brute force.
+//! Small generated histories of transactions, judged by the checker and by brute force; and, one
+//! to a hundred of these, longer ones judged as lists, as registers and with a recorded order.
 //!
 //! `cargo run --release -p checkers --example isolation_differential -- [COUNT [SEED]]`
 
@@ -22,6 +23,13 @@ fn main() -> ExitCode {
         if let Err(disagreement) = tally.compare(&txns) {
             println!("history {number}: {disagreement}\n{}", txn::show(&txns));
             return ExitCode::FAILURE;
+        }
+        if number % 100 == 0 {
+            let txns = txn::medium(&mut txn::Dice(!number ^ seed));
+            if let Err(disagreement) = compare::registers_like_lists(&txns) {
+                println!("long history {number}: {disagreement}\n{}", txn::show(&txns));
+                return ExitCode::FAILURE;
+            }
         }
     }
     println!("no disagreement: {tally:?}");

@@ -12,6 +12,27 @@
 //!
 //! A transaction of unknown outcome took effect if somebody saw what it wrote. If nobody did, it
 //! makes no difference.
+//!
+//! ```
+//! use checkers::isolation::{Level, ListHistory, ListOp, list_append};
+//! # use history::{Actor, Event, History, What};
+//! # let actor = Actor::Client(0);
+//! # let line = |op, what| Event { at: 0, op, actor, process: op, call: op, what };
+//! // Both read that nobody is on call, and both go on.
+//! let alice = vec![ListOp::Read("bob", Some(vec![])), ListOp::Append("alice", 1)];
+//! let bob = vec![ListOp::Read("alice", Some(vec![])), ListOp::Append("bob", 2)];
+//! let history: ListHistory<&str, u32> = History { events: vec![
+//!     line(0, What::Invoke(alice.clone())),
+//!     line(1, What::Invoke(bob.clone())),
+//!     line(0, What::Ok(alice)),
+//!     line(1, What::Ok(bob)),
+//! ] };
+//! let analysis = list_append(&history);
+//! assert!(analysis.check(Level::SNAPSHOT_ISOLATION).holds());
+//! let verdict = analysis.check(Level::SERIALIZABLE);
+//! assert_eq!(verdict.anomaly().unwrap().class, "G2-item");
+//! assert_eq!(analysis.standing().holds[0].to_string(), "strong-snapshot-isolation");
+//! ```
 
 mod analysis;
 mod cycle;

@@ -9,7 +9,7 @@ use checkers::isolation::{
 };
 use std::fmt::Debug;
 use std::hash::Hash;
-use txn::{lists, parse, registers};
+use txn::{Dice, lists, medium, parse, registers};
 
 /// What a history holds that keeps all orders but that of time, and what it violates.
 const SESSION_AND_TIME: &str = "strong-read-committed strong-session-serializable";
@@ -179,6 +179,13 @@ fn a_skew_of_writes() {
 }
 
 #[test]
+fn appends_that_nobody_saw_come_after_all_reads() {
+    let text = "2 1-4: wd2 we5 \n 0 2-8: rb rc wd0 \n 1 3-6: wc1 wb4 rd \n 2 5-9: wb8
+        1 7-10: wc7 wd10";
+    list(text, "G2-item", "strong-snapshot-isolation", "repeatable-read");
+}
+
+#[test]
 fn values_from_nowhere() {
     let text = "0 0-1: wx1 \n 1 2-3: rx1.7";
     list(text, "phantom value", "", "read-uncommitted");
@@ -240,6 +247,21 @@ fn what_puts_nothing_to_the_test_is_unknown() {
     let twice = parse("0 0-1: wx1 \n 1 2-3: wx1 \n 2 4-5: rx1");
     unknown(&rw_register(&registers(&twice)).check(strict), "more than once");
     unknown(&list_append(&lists(&twice)).check(strict), "more than once");
+}
+
+#[test]
+fn a_search_that_ends_at_its_bound_says_how_far_it_came() {
+    let mut bounds = 0;
+    for seed in 0..300 {
+        let history = registers(&medium(&mut Dice(seed)));
+        let bounded = rw_register(&history).within(1).check(Level::SERIALIZABLE);
+        if let Verdict::Unknown(reason) = &bounded {
+            bounds += u32::from(reason.contains("pairs of writes; the search for an order"));
+        } else {
+            assert_eq!(bounded, rw_register(&history).check(Level::SERIALIZABLE));
+        }
+    }
+    assert!(bounds > 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A history held against isolation levels.
 
-use super::cycle::{order_kinds, shortest};
-use super::facts::{Edge, Facts, Kind};
+use super::cycle::{kinds, shortest};
+use super::facts::{Edge, Facts};
 use super::graph::{Graph, Shape};
 use super::solve::{STEPS, Solution, Solver};
 use super::table::{Fate, NONE, Table};
@@ -282,10 +282,9 @@ impl<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug> Analysis<'h, K, V> {
                 );
                 Judgement::Violated(vec![witness])
             }
-            Solution::Bound { reason, ordered, pairs } => Judgement::Unknown(format!(
-                "the reads order {ordered} of {pairs} pairs of writes, and {reason} before the \
-                 others were; a recorded version order would help"
-            )),
+            Solution::Bound(reason) => {
+                Judgement::Unknown(format!("{reason}; a recorded version order would help"))
+            }
         }
     }
 
@@ -399,16 +398,4 @@ impl<'h, K: Eq + Hash + Debug, V: Eq + Hash + Debug> Analysis<'h, K, V> {
         }
         None
     }
-}
-
-/// The kinds of edges of which a level forbids cycles.
-fn kinds(level: Level) -> u8 {
-    let data = match level.isolation {
-        Isolation::ReadUncommitted => Kind::Ww.bit(),
-        Isolation::ReadCommitted => Kind::Ww.bit() | Kind::Wr.bit(),
-        Isolation::RepeatableRead | Isolation::SnapshotIsolation | Isolation::Serializable => {
-            Kind::Ww.bit() | Kind::Wr.bit() | Kind::Rw.bit()
-        }
-    };
-    data | order_kinds(level.order)
 }

@@ -3,7 +3,7 @@
 use super::facts::{Edge, Kind};
 use super::graph::{Graph, Shape};
 use super::table::NONE;
-use super::{Level, Order, Phenomenon};
+use super::{Isolation, Level, Order, Phenomenon};
 
 /// A cycle of transactions, each of which comes before the next and the last before the first.
 #[derive(Clone, Debug)]
@@ -33,8 +33,20 @@ const WW: u8 = Kind::Ww as u8;
 const WR: u8 = Kind::Wr as u8;
 const RW: u8 = Kind::Rw as u8;
 
+/// The kinds of edges of which a level forbids cycles.
+pub(super) fn kinds(level: Level) -> u8 {
+    let data = match level.isolation {
+        Isolation::ReadUncommitted => WW,
+        Isolation::ReadCommitted => WW | WR,
+        Isolation::RepeatableRead | Isolation::SnapshotIsolation | Isolation::Serializable => {
+            WW | WR | RW
+        }
+    };
+    data | order_kinds(level.order)
+}
+
 /// The kinds of an order's edges.
-pub(super) fn order_kinds(order: Order) -> u8 {
+fn order_kinds(order: Order) -> u8 {
     match order {
         Order::Any => 0,
         Order::Session => Kind::Session.bit(),
@@ -124,8 +136,13 @@ impl Seen {
 
 /// The shortest cycle of each phenomenon that `level` rules out, as far as they are found in
 /// bounded time; at least one if there is any.
-pub(super) fn shortest(shape: Shape, level: Level, known: &[Edge], more: &[Edge]) -> Vec<Cycle> {
-    let shape = Shape { split: false, ..shape };
+pub(super) fn shortest(
+    level_shape: Shape,
+    level: Level,
+    known: &[Edge],
+    more: &[Edge],
+) -> Vec<Cycle> {
+    let shape = Shape { split: false, ..level_shape };
     let mut found: Vec<Cycle> = Vec::new();
     for shapes in ALL {
         for order in Order::ALL {
@@ -141,7 +158,61 @@ pub(super) fn shortest(shape: Shape, level: Level, known: &[Edge], more: &[Edge]
             }
         }
     }
+    if found.is_empty() {
+        found.extend(any(level_shape, level, known, more));
+    }
     found
+}
+
+/// Any cycle that `level` forbids: a walk in a component must come back to where it was.
+fn any(shape: Shape, level: Level, known: &[Edge], more: &[Edge]) -> Option<Cycle> {
+    let graph = Graph::new(shape, kinds(level), known, more);
+    let component = graph.components().into_iter().next()?;
+    let mut inside = vec![false; graph.nodes() as usize];
+    for &node in &component {
+        inside[node as usize] = true;
+    }
+    let mut node = *component.first()?;
+    let mut met = vec![None; graph.nodes() as usize];
+    let mut path = Vec::new();
+    while met[node as usize].is_none() {
+        met[node as usize] = Some(path.len());
+        let (next, edge) = graph.out(node).find(|(next, _)| inside[*next as usize])?;
+        path.push(edge);
+        node = next;
+    }
+    let edge = |number: &u32| match known.get(*number as usize) {
+        Some(edge) => *edge,
+        None => more[*number as usize - known.len()],
+    };
+    // What leads from a start to its commit has no number.
+    let path = path[met[node as usize]?..].iter().filter(|number| **number != NONE);
+    let mut edges: Vec<Edge> = path.map(edge).collect();
+    let first = edges.iter().position(|edge| edge.from < shape.txns)?;
+    edges.rotate_left(first);
+    let edges = without_helpers(shape, edges.into_iter());
+    Some(Cycle { phenomenon: classify(&edges), edges })
+}
+
+fn classify(edges: &[Edge]) -> Phenomenon {
+    let anti = |edge: &Edge| edge.kind == Kind::Rw;
+    let has = |kind| edges.iter().any(|edge| edge.kind == kind);
+    let mut pairs = edges.iter().zip(edges.iter().cycle().skip(1));
+    let order = if has(Kind::RealTime) {
+        Order::RealTime
+    } else if has(Kind::Session) {
+        Order::Session
+    } else {
+        Order::Any
+    };
+    let shapes = match edges.iter().filter(|edge| anti(edge)).count() {
+        0 if has(Kind::Wr) => Shapes::Reads,
+        0 => Shapes::Writes,
+        1 => Shapes::Single,
+        _ if pairs.any(|(a, b)| anti(a) && anti(b)) => Shapes::Adjacent,
+        _ => Shapes::Nonadjacent,
+    };
+    shapes.phenomenon(order)
 }
 
 /// Two readers that see two writers in different orders have a name of their own.
@@ -299,4 +370,37 @@ pub(super) fn without_helpers(shape: Shape, path: impl Iterator<Item = Edge>) ->
         }
     }
     edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the bounded search finds and what any walk finds are cycles of one level.
+    #[test]
+    fn a_walk_finds_a_cycle_and_names_it() {
+        let edge = |from, to, kind| Edge { from, to, before: NONE, after: NONE, kind };
+        let shape = Shape { txns: 3, helpers: 1, split: false };
+        // The second edge goes through the helper, which has number 3.
+        let edges = [
+            edge(0, 1, Kind::Rw),
+            edge(1, 3, Kind::RealTime),
+            edge(3, 2, Kind::RealTime),
+            edge(2, 0, Kind::Rw),
+        ];
+        for isolation in [Isolation::SnapshotIsolation, Isolation::Serializable] {
+            let level = Level { isolation, order: Order::RealTime };
+            let split = isolation == Isolation::SnapshotIsolation;
+            let shape = Shape { split, ..shape };
+            let walked = any(shape, level, &edges, &[]);
+            let found = shortest(shape, level, &edges, &[]);
+            // Under snapshot isolation the two anti-dependencies, being adjacent, are allowed.
+            assert_eq!(walked.is_some(), !split);
+            assert_eq!(found.len(), usize::from(!split));
+            for cycle in walked.iter().chain(&found) {
+                assert_eq!(cycle.phenomenon, Phenomenon::G2Item(Order::RealTime));
+                assert_eq!(cycle.edges.len(), 3);
+            }
+        }
+    }
 }

@@ -18,6 +18,9 @@ pub(super) const STEPS: u64 = 2_000_000_000;
 
 const PAIR: usize = 4;
 
+/// How many writes in a row that are in order already end the look-out for others.
+const FAR: usize = 64;
+
 /// How many bytes the closure may have.
 const BYTES: usize = 256 << 20;
 
@@ -30,8 +33,8 @@ pub(super) enum Solution {
     /// Whichever order is chosen for the writes, a cycle follows; one that does, and how many
     /// choices were tried.
     Exhausted(Vec<Edge>, u32),
-    /// The search ended at a bound, with so many of so many pairs of writes in order.
-    Bound { reason: &'static str, ordered: u64, pairs: u64 },
+    /// The search ended at a bound, and how much was in order by then.
+    Bound(String),
 }
 
 pub(super) struct Solver<'a> {
@@ -124,7 +127,10 @@ impl Solver<'_> {
                 return self.bound("no pair of writes was left to order", Some(&closure));
             }
             if self.steps == 0 {
-                return self.bound("the search ended at its bound", Some(&closure));
+                return self.bound(
+                    "the search for an order of the rest ended at its bound",
+                    Some(&closure),
+                );
             }
             if one_by_one {
                 open.truncate(1);
@@ -264,7 +270,7 @@ impl Solver<'_> {
             let graph = Graph::new(self.shape, self.kinds, self.known, derived);
             let Some(order) = graph.order() else { return Saturated::Cycle };
             let Some(closure) = self.closure(&graph, &order) else {
-                return Saturated::Bound("there are too many transactions for its memory");
+                return Saturated::Bound("the search would need too much memory");
             };
             let before = derived.len();
             let mut positions = vec![0; order.len()];
@@ -278,7 +284,7 @@ impl Solver<'_> {
                 return Saturated::Done(closure);
             }
             if self.steps == 0 {
-                return Saturated::Bound("the search ended at its bound");
+                return Saturated::Bound("the search for an order of the rest ended at its bound");
             }
         }
     }
@@ -330,7 +336,9 @@ impl Solver<'_> {
         Some(Closure { words, bits, columns, commit })
     }
 
-    /// Puts the writers of a group in order, where the opposite order would close a cycle.
+    /// Puts the writers of a group in order, where the opposite order would close a cycle. Of those
+    /// that are far from one another nearly all are in order already, so it looks no further than
+    /// [`FAR`] of these: what is not derived here is found by the guess or by the search.
     fn derive(
         &mut self,
         number: usize,
@@ -340,41 +348,65 @@ impl Solver<'_> {
     ) {
         let shape = self.shape;
         let writers = &self.groups[number].writers;
+        let before = |a: u32, b: u32| closure.starts(shape.commit(a), b);
+        let forced = |a: usize, b: usize| {
+            let (x, y) = (&writers[a], &writers[b]);
+            closure.commits(shape.start(x.txn), y.txn)
+                || y.readers.iter().any(|r| *r != x.txn && before(x.txn, *r))
+        };
         let mut sorted: Vec<usize> = (0..writers.len()).collect();
         sorted.sort_by_key(|writer| positions[shape.commit(writers[*writer].txn) as usize]);
-        let mut nearest: Vec<u32> = Vec::new();
-        for &a in &sorted {
-            let x = &writers[a];
-            let (start, commit) = (shape.start(x.txn), shape.commit(x.txn));
+        let (mut nearest, mut pairs): (Vec<u32>, usize) = (Vec::new(), 0);
+        for (at, &a) in sorted.iter().enumerate() {
             nearest.clear();
-            for &b in sorted.iter().filter(|b| **b != a) {
-                let y = &writers[b];
-                let forced = closure.commits(start, y.txn)
-                    || y.readers.iter().any(|r| *r != x.txn && closure.starts(commit, *r));
-                if !forced || nearest.iter().any(|txn| closure.starts(shape.commit(*txn), y.txn)) {
-                    continue;
+            let mut far = 0;
+            for &b in &sorted[at + 1..] {
+                pairs += 1;
+                let txn = writers[b].txn;
+                if nearest.iter().any(|near| before(*near, txn)) {
+                    far += 1;
+                    if far == FAR {
+                        break;
+                    }
+                } else if forced(a, b) {
+                    far = 0;
+                    nearest.push(txn);
+                    if !self.decided(number, a, b, closure) {
+                        self.put(number, a, b, derived);
+                    }
                 }
-                nearest.push(y.txn);
-                if !self.decided(number, a, b, closure) {
+            }
+            far = 0;
+            for &b in sorted[..at].iter().rev() {
+                pairs += 1;
+                if before(writers[b].txn, writers[a].txn) {
+                    // It cannot come after, unless there is a cycle to be found the other way.
+                    far += 1;
+                    if far == FAR {
+                        break;
+                    }
+                } else if forced(a, b) && !self.decided(number, a, b, closure) {
                     self.put(number, a, b, derived);
                 }
             }
         }
-        self.spend(PAIR * writers.len() * writers.len());
+        self.spend(PAIR * pairs);
     }
 
-    fn bound(&self, reason: &'static str, closure: Option<&Closure>) -> Solution {
-        let (mut ordered, mut pairs) = (0, 0);
-        for Group { writers } in self.groups {
-            let count = writers.len() as u64;
-            pairs += count * (count - 1) / 2;
-            let Some(closure) = closure else { continue };
+    fn bound(&self, reason: &str, closure: Option<&Closure>) -> Solution {
+        let groups = self.groups.iter().map(|group| &group.writers);
+        let pairs: usize = groups.clone().map(|all| all.len() * (all.len() - 1) / 2).sum();
+        let Some(closure) = closure else {
+            return Solution::Bound(format!("{pairs} pairs of writes are to be ordered; {reason}"));
+        };
+        let mut ordered = 0;
+        for writers in groups {
             for x in writers {
                 let commit = self.shape.commit(x.txn);
-                let later = writers.iter().filter(|y| closure.starts(commit, y.txn));
-                ordered += later.count() as u64;
+                ordered += writers.iter().filter(|y| closure.starts(commit, y.txn)).count();
             }
         }
-        Solution::Bound { reason, ordered, pairs }
+        let what = format!("the reads order {ordered} of {pairs} pairs of writes; {reason}");
+        Solution::Bound(what)
     }
 }

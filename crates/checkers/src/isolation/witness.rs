@@ -2,7 +2,7 @@
 
 use super::Phenomenon;
 use super::facts::{Edge, Flaw, Kind};
-use super::table::{NONE, Table};
+use super::table::{Fate, NONE, Table};
 use super::txn::Access;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Write as _};
@@ -116,8 +116,12 @@ pub(super) fn name<K: Debug, V: Debug>(table: &Table<'_, K, V>, txn: u32, at: us
             did.push('…');
             break;
         }
+        let known = table.txns[txn as usize].fate == Fate::Committed;
         let written = match mop.access {
             Access::Write(value) => write!(did, "{} {value:?} to {key:?}", table.verb),
+            Access::ReadList(_) | Access::ReadValue(_) if !known => {
+                write!(did, "read {key:?} = ?")
+            }
             Access::ReadList(list) => write!(did, "read {key:?} = {list:?}"),
             Access::ReadValue(Some(value)) => write!(did, "read {key:?} = {value:?}"),
             Access::ReadValue(None) => write!(did, "read {key:?} = nothing"),

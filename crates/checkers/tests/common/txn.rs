@@ -160,8 +160,9 @@ pub fn small(dice: &mut Dice) -> Vec<Txn> {
     random(dice, SMALL)
 }
 
-/// A history of at most so many transactions: some run on a store that is serializable, some on snapshots that may be stale,
-/// some read anything, and some of each are spoilt afterwards. Sorted by invocation.
+/// A history of at most so many transactions: some run on a store that is serializable, some on
+/// snapshots that may be stale, some read anything, and some of each are spoilt afterwards. Sorted
+/// by invocation.
 fn random(dice: &mut Dice, most: u32) -> Vec<Txn> {
     let mut txns = shapes(dice, most);
     let unseen = |txn: &Txn, dice: &mut Dice| match txn.fate {
