@@ -73,6 +73,9 @@ where
     println!("{name}: {held} hold, {} do not, none in disagreement", histories - held);
 }
 
+/// An operation that is open: its number, itself, and once it took effect how it ends.
+type Open<M> = (u32, <M as Model>::Op, Option<What<<M as Model>::Op, <M as Model>::Ret>>);
+
 /// Up to seven operations, answered by an object that takes them one after the other while up to
 /// four are open; then, in half of the histories, one answer is changed.
 fn generate<M>(
@@ -86,8 +89,7 @@ where
 {
     let count = 1 + numbers.below(7) as u32;
     let mut states: Vec<(M::Key, M::State)> = Vec::new();
-    // Number, operation, and once it took effect how it ends.
-    let mut open: Vec<(u32, M::Op, Option<What<M::Op, M::Ret>>)> = Vec::new();
+    let mut open: Vec<Open<M>> = Vec::new();
     let mut history = History::new();
     let mut begun = 0;
     let mut line = |op: u32, what| {

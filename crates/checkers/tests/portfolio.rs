@@ -129,10 +129,13 @@ fn wrong_orders_are_refused() {
     assert!(replay(&history, &right).is_err_and(|why| why.contains("is not possible in")));
 }
 
+/// A process's operations, with their answers.
+type Process = Vec<((u64, RegisterOp), Option<RegisterRet>)>;
+
 /// Every order that keeps each process's own.
 fn interleaves(
     model: &Keyed<u64, Register>,
-    calls: &[Vec<((u64, RegisterOp), Option<RegisterRet>)>],
+    calls: &[Process],
     at: &mut [usize],
     values: &mut [u64; 2],
 ) -> bool {
@@ -171,7 +174,7 @@ fn sequential_consistency_is_an_order_of_every_process() {
                 *value = numbers.below(3);
             }
         }
-        let mut calls: Vec<Vec<_>> = vec![Vec::new(); 32];
+        let mut calls: Vec<Process> = vec![Vec::new(); 32];
         for operation in history.operations() {
             let ret = match operation.outcome {
                 history::Outcome::Ok(ret) => Some(ret.clone()),

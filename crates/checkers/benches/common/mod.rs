@@ -179,9 +179,8 @@ fn make_stale(history: &mut Registers, percent: usize) {
         }
         let before = || operations[..nth].iter().rev().take(400).filter(|it| it.op.0 == read.op.0);
         let last = before().find(|it| written(it).is_some() && it.completed < read.invoked);
-        let stale = last.and_then(|last| {
-            before().filter(|it| it.completed < last.invoked).find_map(|it| written(it))
-        });
+        let stale = last
+            .and_then(|last| before().filter(|it| it.completed < last.invoked).find_map(written));
         if let Some(stale) = stale {
             let completed = read.completed;
             history.events[completed].what = What::Ok(RegisterRet::Value(stale));
