@@ -176,13 +176,12 @@ impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
     }
 }
 
-/// The operation as the one model sees it.
+/// The operation, which has not failed, as the one model sees it.
 fn without_key<'a, K, Op, Ret>(operation: &Operation<'a, (K, Op), Ret>) -> Operation<'a, Op, Ret> {
     let Operation { id, actor, call, op, ref outcome, invoked, completed } = *operation;
     let outcome = match *outcome {
         Outcome::Ok(ret) => Outcome::Ok(ret),
-        Outcome::Fail => Outcome::Fail,
-        Outcome::Info => Outcome::Info,
+        Outcome::Fail | Outcome::Info => Outcome::Info,
     };
     Operation { id, actor, call, op: &op.1, outcome, invoked, completed }
 }

@@ -3,28 +3,15 @@
 //! At every step a client is picked at random and moves on by one of invoke, effect, return, so an
 //! operation lasts about two steps for every client.
 
+#[path = "numbers.rs"]
+mod numbers;
+
 use checkers::models::{MutexOp, MutexRet, RegisterOp, RegisterRet};
 use history::{Actor, Event, History, What};
-
-/// Numbers that look random and are the same every time: SplitMix64.
-pub struct Numbers(pub u64);
-
-impl Numbers {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-}
+pub use numbers::Numbers;
 
 /// What a history looks like.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shape {
     pub operations: usize,
     pub clients: usize,
@@ -192,9 +179,8 @@ fn make_stale(history: &mut Registers, percent: usize) {
         }
         let before = || operations[..nth].iter().rev().take(400).filter(|it| it.op.0 == read.op.0);
         let last = before().find(|it| written(it).is_some() && it.completed < read.invoked);
-        let stale = last.and_then(|last| {
-            before().filter(|it| it.completed < last.invoked).find_map(|it| written(it))
-        });
+        let stale = last
+            .and_then(|last| before().filter(|it| it.completed < last.invoked).find_map(written));
         if let Some(stale) = stale {
             let completed = read.completed;
             history.events[completed].what = What::Ok(RegisterRet::Value(stale));

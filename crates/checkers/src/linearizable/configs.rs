@@ -30,8 +30,8 @@ impl<S: Eq> Config<S> {
     pub fn covers(&self, other: &Self, used: &Used) -> bool {
         (self.taken ^ other.taken) & !self.free == 0
             && other.free & !self.free == 0
-            && used.is_subset(self.used, other.used)
             && self.state == other.state
+            && used.is_subset(self.used, other.used)
     }
 }
 
@@ -47,25 +47,22 @@ pub(super) struct Configs<S> {
     /// For each of `list` the one before it of the same hash, once there is an index.
     chain: Vec<u32>,
     index: FxHashMap<u64, u32>,
-    /// Whether a configuration was left out because of [`Configs::VARIANTS`].
+    /// How many configurations may differ in nothing but the operations of unknown outcome that
+    /// they used. Of more, those that used most are left out, and the set is `lossy`.
+    pub variants: usize,
+    /// The open operations that can be free.
+    pub optional: u128,
     pub lossy: bool,
 }
 
 impl<S> Default for Configs<S> {
     fn default() -> Self {
         let (list, chain, index) = (Vec::new(), Vec::new(), FxHashMap::default());
-        Self { list, chain, index, lossy: false }
+        Self { list, chain, index, variants: usize::MAX, optional: 0, lossy: false }
     }
 }
 
 impl<S: Eq + Hash + Clone> Configs<S> {
-    /// How many configurations of a large set may differ in nothing but the operations of unknown
-    /// outcome that they used. More are left out, and the set is `lossy`.
-    const VARIANTS: usize = 8;
-
-    /// How many configurations there may be before any are left out.
-    const ROOM: usize = 128;
-
     pub fn clear(&mut self) {
         self.list.clear();
         self.chain.clear();
@@ -75,10 +72,10 @@ impl<S: Eq + Hash + Clone> Configs<S> {
     /// Puts a configuration in, unless one that covers it is there, and takes those out that it
     /// covers. Whether it is new.
     pub fn insert(&mut self, config: Config<S>, used: &Used) -> bool {
-        let mut variants = 0;
+        let mut seen = Variants::default();
         if self.list.len() < FEW {
-            for other in &mut self.list {
-                if !compare(other, &config, used, &mut variants) {
+            for at in 0..self.list.len() {
+                if !self.compare(at, &config, used, &mut seen) {
                     return false;
                 }
             }
@@ -89,17 +86,20 @@ impl<S: Eq + Hash + Clone> Configs<S> {
                     self.link(at);
                 }
             }
-            let mut at = self.index.get(&hash(&config.state)).copied().unwrap_or(NONE);
+            let mut at = self.index.get(&self.hash(&config)).copied().unwrap_or(NONE);
             while at != NONE {
-                if !compare(&mut self.list[at as usize], &config, used, &mut variants) {
+                if !self.compare(at as usize, &config, used, &mut seen) {
                     return false;
                 }
                 at = self.chain[at as usize];
             }
         }
-        if variants >= Self::VARIANTS && self.list.len() >= Self::ROOM {
+        if seen.count >= self.variants {
             self.lossy = true;
-            return false;
+            if seen.most <= used.total(config.used) {
+                return false;
+            }
+            self.list[seen.greediest].used = DEAD;
         }
         self.list.push(config);
         if !self.chain.is_empty() {
@@ -109,39 +109,50 @@ impl<S: Eq + Hash + Clone> Configs<S> {
         true
     }
 
+    /// Whether `config` has a place beside the one at `at`, which is dead if `config` covers it.
+    fn compare(&mut self, at: usize, config: &Config<S>, used: &Used, seen: &mut Variants) -> bool {
+        let other = &mut self.list[at];
+        if other.used == DEAD {
+            return true;
+        }
+        if other.covers(config, used) {
+            return false;
+        }
+        if config.covers(other, used) {
+            other.used = DEAD;
+        } else if config.used != other.used
+            && config.taken == other.taken
+            && config.free == other.free
+            && config.state == other.state
+        {
+            let total = used.total(other.used);
+            seen.count += 1;
+            if total >= seen.most {
+                (seen.greediest, seen.most) = (at, total);
+            }
+        }
+        true
+    }
+
+    /// The same for two of which one covers the other.
+    fn hash(&self, config: &Config<S>) -> u64 {
+        let mut hasher = FxHasher::default();
+        (config.taken & !self.optional).hash(&mut hasher);
+        config.state.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn link(&mut self, at: usize) {
-        let before = self.index.insert(hash(&self.list[at].state), at as u32);
+        let before = self.index.insert(self.hash(&self.list[at]), at as u32);
         self.chain[at] = before.unwrap_or(NONE);
     }
 }
 
-/// Whether `config` has a place beside `other`, which is dead if `config` covers it.
-fn compare<S: Eq>(
-    other: &mut Config<S>,
-    config: &Config<S>,
-    used: &Used,
-    variants: &mut usize,
-) -> bool {
-    if other.used == DEAD {
-        return true;
-    }
-    if other.covers(config, used) {
-        return false;
-    }
-    if config.covers(other, used) {
-        other.used = DEAD;
-    } else if config.used != other.used
-        && config.taken == other.taken
-        && config.free == other.free
-        && config.state == other.state
-    {
-        *variants += 1;
-    }
-    true
-}
-
-fn hash<S: Hash>(state: &S) -> u64 {
-    let mut hasher = FxHasher::default();
-    state.hash(&mut hasher);
-    hasher.finish()
+/// What differs from a configuration in nothing but what was used.
+#[derive(Default)]
+struct Variants {
+    count: usize,
+    greediest: usize,
+    /// How much the greediest has used.
+    most: u32,
 }

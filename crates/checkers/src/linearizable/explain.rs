@@ -344,6 +344,15 @@ fn core<M: Model>(part: &Part<'_, M>, culprit: usize, explanation: &mut Explanat
         }
         false
     };
+    // What was written tells a person more than what was read.
+    let others = (first..involved).filter(|&nth| nth != culprit);
+    for nth in others {
+        let call = part.call(nth);
+        weak[nth] = part.model.observes(call.op, call.ret);
+    }
+    if !wrong(&weak) {
+        weak.fill(false);
+    }
     let mut size = (involved - first).next_power_of_two();
     while size > 0 {
         for from in (first..involved).step_by(size) {

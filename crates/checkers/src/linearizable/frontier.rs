@@ -24,6 +24,7 @@ use crate::Model;
 use derive_where::derive_where;
 use rustc_hash::FxHashMap;
 use std::borrow::Borrow;
+use std::rc::Rc;
 
 /// Why a just-in-time search ended before the history did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +62,12 @@ struct Group<M: Model, O> {
     leads_on: bool,
 }
 
+/// Groups that are possible in a state, and the states that they leave.
+type Possible<S> = Rc<[(u32, S)]>;
+
+/// How many states that is remembered for.
+const POSSIBLE: usize = 4096;
+
 /// A just-in-time search, somewhere in a history.
 #[derive_where(Clone; O, R)]
 pub(super) struct Frontier<M: Model, O, R> {
@@ -73,6 +80,8 @@ pub(super) struct Frontier<M: Model, O, R> {
     of_state: FxHashMap<M::State, u32>,
     /// The other groups.
     others: Vec<u32>,
+    /// Which of those are possible in a state and change it, and into what.
+    possible: FxHashMap<M::State, Possible<M::State>>,
     used: Used,
     now: Configs<M::State>,
     /// What a completion makes of them, and what it passes through.
@@ -107,6 +116,7 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
             groups: Vec::new(),
             of_state: FxHashMap::default(),
             others: Vec::new(),
+            possible: FxHashMap::default(),
             used: Used::new(),
             now,
             next: Configs::default(),
@@ -118,6 +128,14 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
             most,
             peak: 1,
             kept: 64,
+        }
+    }
+
+    /// Keeps no more than so many configurations that differ in nothing but the operations of
+    /// unknown outcome that they used.
+    pub fn keep_variants(&mut self, variants: usize) {
+        for configs in [&mut self.now, &mut self.next, &mut self.between] {
+            configs.variants = variants;
         }
     }
 
@@ -154,6 +172,7 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
             .flatten();
         let mut suppliers = Vec::new();
         if after.is_none() {
+            self.steps = self.steps.saturating_sub(self.groups.len() as u64);
             let groups = (0_u32..).zip(&self.groups);
             suppliers.extend(groups.filter_map(|(nth, group)| {
                 let state = group.after.as_ref()?;
@@ -203,6 +222,7 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
                     .is_some_and(|state| model.step(state, op.borrow(), None).is_some());
             }
             self.others.push(nth);
+            self.possible.clear();
             let numbers = vec![number];
             self.groups.push(Group { op, numbers, after: None, leads_on: false });
             return;
@@ -240,8 +260,8 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
                 }
             });
         }
-        self.next.clear();
-        self.between.clear();
+        self.next.optional = self.writes | self.observers;
+        self.between.optional = self.writes | self.observers;
         let mut now = std::mem::take(&mut self.now);
         for config in now.list.drain(..) {
             let done = (config.taken | config.free) & bit != 0;
@@ -337,40 +357,60 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
         if self.groups.is_empty() {
             return;
         }
-        for nth in 0..self.others.len() {
-            let group = self.others[nth];
-            self.steps = self.steps.saturating_sub(1);
-            let op = self.groups[group as usize].op.borrow();
-            if let Some(after) = model.step(&config.state, op, None)
-                && after != config.state
-            {
-                self.expand_unknown(model, config, group, after, at);
-            }
+        for (group, after) in self.possible(model, &config.state).iter() {
+            self.expand_unknown(model, config, *group, after.clone(), at);
         }
-        // Optional writes, only where one is of use: to what waits, or to an optional operation.
-        let mut waiting = self.open & !self.writes & !config.taken & !config.free;
-        let mut tried: Vec<u32> = Vec::new();
-        while waiting != 0 {
-            let nth = waiting.trailing_zeros() as usize;
-            waiting &= waiting - 1;
-            if let Some(it) = &self.slots[nth] {
-                tried.extend_from_slice(&it.suppliers);
-            }
-        }
-        if !self.others.is_empty() || self.thorough {
-            let all = (0_u32..).zip(&self.groups);
-            let wanted =
-                all.filter(|(_, group)| group.after.is_some() && (group.leads_on || self.thorough));
-            tried.extend(wanted.map(|(nth, _)| nth));
-        }
-        tried.sort_unstable();
-        tried.dedup();
-        for group in tried {
+        for group in self.of_use(config) {
             let after = self.groups[group as usize].after.clone();
             if let Some(after) = after.filter(|after| *after != config.state) {
                 self.expand_unknown(model, config, group, after, at);
             }
         }
+    }
+
+    /// The groups of optional writes that are of use: to what waits, or to an optional operation.
+    /// Of those that are of use to the same, as few as there may be variants.
+    fn of_use(&mut self, config: &Config<M::State>) -> Vec<u32> {
+        if self.thorough {
+            return (0..self.groups.len() as u32).collect();
+        }
+        let mut useful: Vec<(u32, u128)> = Vec::new();
+        let mut waiting = self.open & !self.writes & !config.taken & !config.free;
+        while waiting != 0 {
+            let bit = waiting & waiting.wrapping_neg();
+            waiting ^= bit;
+            if let Some(it) = &self.slots[bit.trailing_zeros() as usize] {
+                useful.extend(it.suppliers.iter().map(|group| (*group, bit)));
+            }
+        }
+        if !self.others.is_empty() {
+            let all = (0_u32..).zip(&self.groups).filter(|(_, group)| group.leads_on);
+            useful.extend(all.map(|(nth, _)| (nth, 0)));
+        }
+        useful.sort_unstable();
+        let mut of_same: Vec<(u128, usize)> = Vec::new();
+        let mut kept = Vec::new();
+        for same in useful.chunk_by(|(a, _), (b, _)| a == b) {
+            let (group, leads_on) = (same[0].0, same[0].1 == 0);
+            let left = self.groups[group as usize].numbers.len() as u32;
+            if leads_on || self.relaxed {
+                kept.push(group);
+            } else if self.used.count(config.used, group) < left {
+                let to = same.iter().fold(0, |to, (_, bit)| to | bit);
+                let place = of_same.iter().position(|(other, _)| *other == to);
+                let place = place.unwrap_or_else(|| {
+                    of_same.push((to, 0));
+                    of_same.len() - 1
+                });
+                of_same[place].1 += 1;
+                if of_same[place].1 <= self.now.variants {
+                    kept.push(group);
+                } else {
+                    self.between.lossy = true;
+                }
+            }
+        }
+        kept
     }
 
     /// One operation of a group of unknown outcome takes effect.
@@ -433,10 +473,30 @@ impl<M: Model, O: Borrow<M::Op>, R: Borrow<M::Ret>> Frontier<M, O, R> {
                 return true;
             }
         }
-        self.others.iter().any(|&group| {
+        !self.possible(model, &config.state).is_empty()
+    }
+
+    /// The operations of unknown outcome, but for writes, that are possible in a state and change
+    /// it.
+    fn possible(&mut self, model: &M, state: &M::State) -> Possible<M::State> {
+        if self.others.is_empty() {
+            return Rc::from([]);
+        }
+        if let Some(known) = self.possible.get(state) {
+            return Rc::clone(known);
+        }
+        self.steps = self.steps.saturating_sub(self.others.len() as u64);
+        let after = |&group: &u32| {
             let op = self.groups[group as usize].op.borrow();
-            model.step(&config.state, op, None).is_some_and(|after| after != config.state)
-        })
+            let after = model.step(state, op, None)?;
+            (after != *state).then_some((group, after))
+        };
+        let found: Possible<M::State> = self.others.iter().filter_map(after).collect();
+        if self.possible.len() >= POSSIBLE {
+            self.possible.clear();
+        }
+        self.possible.insert(state.clone(), Rc::clone(&found));
+        found
     }
 
     fn descend(&mut self, past: u32, number: u32, at: u32) -> u32 {

@@ -67,6 +67,10 @@ enum Found {
 const SHORT: usize = 64;
 const FIRST_TRY: u64 = 64;
 
+/// How many configurations are kept that differ in nothing but the operations of unknown outcome
+/// that they used: few at first, and more if too many were left out.
+const VARIANTS: [usize; 3] = [2, 16, 128];
+
 /// How many configurations there may be while any number of operations may stand in for one of
 /// unknown outcome: a counter would come to any state.
 const WIDTH_RELAXED: usize = 4096;
@@ -156,18 +160,25 @@ impl<M: Model> Work<'_, '_, M> {
     /// `None` if it cannot tell, for there are too many configurations.
     fn just_in_time(&mut self) -> Option<Found> {
         self.methods.push(Method::JustInTime);
-        let found = self.sweep(false);
-        let Err((culprit, Stop::Impossible, lossy)) = found else { return found.ok() };
-        if !lossy {
-            return Some(Found::Culprit(culprit));
+        for variants in VARIANTS {
+            let found = self.sweep(variants, false);
+            let Err((culprit, stop, lossy)) = found else { return found.ok() };
+            if stop != Stop::Impossible {
+                return None;
+            }
+            if !lossy {
+                return Some(Found::Culprit(culprit));
+            }
+            if variants == VARIANTS[0]
+                && let Err((culprit, Stop::Impossible, false)) = self.sweep(variants, true)
+            {
+                return Some(Found::Culprit(culprit));
+            }
         }
-        match self.sweep(true) {
-            Err((culprit, Stop::Impossible, false)) => Some(Found::Culprit(culprit)),
-            _ => None,
-        }
+        None
     }
 
-    fn sweep(&mut self, relaxed: bool) -> Result<Found, (usize, Stop, bool)> {
+    fn sweep(&mut self, variants: usize, relaxed: bool) -> Result<Found, (usize, Stop, bool)> {
         // A set holds the configurations, two more those on their way.
         let most = self.options.budget.memory / 3 / (size_of::<M::State>() + 64 + 24);
         let most = if relaxed { most.min(WIDTH_RELAXED) } else { most };
@@ -177,6 +188,7 @@ impl<M: Model> Work<'_, '_, M> {
         if self.options.orders && !relaxed {
             sweep = sweep.with_order();
         }
+        sweep.frontier.keep_variants(variants);
         sweep.frontier.relaxed = relaxed;
         let end = sweep.run();
         self.left -= steps - sweep.frontier.steps;

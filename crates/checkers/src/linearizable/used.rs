@@ -10,6 +10,7 @@ type Counts = Box<[(u32, u32)]>;
 #[derive(Clone, Debug)]
 pub(super) struct Used {
     sets: Vec<Counts>,
+    totals: Vec<u32>,
     numbers: FxHashMap<Counts, u32>,
     /// What [`Used::with`] gave.
     with: FxHashMap<(u32, u32), u32>,
@@ -19,12 +20,17 @@ impl Used {
     pub fn new() -> Self {
         let empty = Counts::default();
         let numbers = FxHashMap::from_iter([(empty.clone(), 0)]);
-        Self { sets: vec![empty], numbers, with: FxHashMap::default() }
+        Self { sets: vec![empty], totals: vec![0], numbers, with: FxHashMap::default() }
     }
 
     /// How many multisets there are.
     pub fn len(&self) -> usize {
         self.sets.len()
+    }
+
+    /// How many there are in `set`.
+    pub fn total(&self, set: u32) -> u32 {
+        self.totals[set as usize]
     }
 
     /// How many of `group` are in `set`.
@@ -53,6 +59,7 @@ impl Used {
             return *number;
         }
         let number = self.sets.len() as u32;
+        self.totals.push(counts.iter().map(|(_, count)| count).sum());
         self.sets.push(counts.clone());
         self.numbers.insert(counts, number);
         number
