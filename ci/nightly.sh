@@ -188,13 +188,14 @@ began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 if cargo build --release --locked >"$out/build.log" 2>&1; then
   search=$((minutes * 60)) each=0
   if fuzz_ready; then
-    each=$((search / 6)) # a third of the night, shared by two targets
-    search=$((search - 2 * each))
+    each=$((search / 9)) # a third of the night, shared by three targets
+    search=$((search - 3 * each))
   fi
   campaigns
   if [ $each -gt 0 ]; then
     fuzz case "$each"
     fuzz case_toml "$each"
+    fuzz codec "$each"
   fi
 else
   broken+=("the release build failed: see \`build.log\`")

@@ -140,7 +140,8 @@ fn effects_happen_one_by_one_in_their_order() {
 
 #[test]
 fn steps_are_numbered_through_a_life() {
-    struct Steps(Rc<RefCell<Vec<(StepId, Option<Step<u8>>)>>>);
+    type Seen = Vec<(StepId, Option<Step<u8>>)>;
+    struct Steps(Rc<RefCell<Seen>>);
     impl Observer<Puppet> for Steps {
         async fn effect(
             &mut self,
