@@ -1,7 +1,7 @@
 //! The measurements.
 
 use bytes::{Buf, Bytes, BytesMut};
-use node::{Context, Cx, Dice, Effect, EffectKind, Node, NodeId, RequestId};
+use node::{Context, Cx, Dice, Effect, EffectKind, Incarnation, Node, NodeId, RequestId};
 use protocols::commit::{Config, Key, Op, Role};
 use protocols::two_phase_commit::TwoPhaseCommit;
 use shell::tcp::{Limits, Tcp};
@@ -338,6 +338,10 @@ struct Watch {
 }
 
 impl Observer<TwoPhaseCommit> for Watch {
+    fn booted(&mut self, _: Incarnation, _: &[<TwoPhaseCommit as Node>::Record]) {
+        self.began = SystemClock.now();
+    }
+
     fn event(&mut self, _: &Event<TwoPhaseCommit>) {
         self.began = SystemClock.now();
     }
