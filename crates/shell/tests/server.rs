@@ -455,8 +455,8 @@ proptest! {
         }
         let (mut written, mut synced) = (Vec::new(), 0);
         let lines = diary.lines.borrow();
-        let edges = lines.iter().filter_map(|line| line.split_once(' '));
-        let edges = edges.map(|(edge, _)| edge).filter(|e| ["Before", "During", "After"].contains(e));
+        let words = lines.iter().filter_map(|line| line.split_once(' ')).map(|(word, _)| word);
+        let edges = words.filter(|word| ["Before", "During", "After"].contains(word));
         let mut edges = edges.take(edge).peekable();
         for act in &acts {
             if edges.next().is_none() {
