@@ -187,7 +187,7 @@ report() {
 began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 if cargo build --release --locked >"$out/build.log" 2>&1; then
   search=$((minutes * 60)) each=0
-  targets=(case case_toml history_edn history_jsonl)
+  targets=(case case_toml checker_vs_brute_force codec history_edn history_jsonl)
   if fuzz_ready; then
     each=$((search / (3 * ${#targets[@]}))) # a third of the night, shared by the targets
     search=$((search - ${#targets[@]} * each))

@@ -22,7 +22,7 @@ const ONLY: [(&str, &[&str]); 4] = [
     ("checkers", &["history"]),
     ("explorer", &["checkers", "codec", "history", "node", "world"]),
     ("protocols", &["node"]),
-    ("shell", &["codec", "node"]),
+    ("shell", &["codec", "node", "protocols"]), // protocols for its bench alone
 ];
 
 /// Other people's simulators, and who names them: the benchmark, and the shell, which compiles for

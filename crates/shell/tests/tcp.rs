@@ -198,14 +198,14 @@ async fn a_second_connection_takes_the_place_of_the_first() {
 
 #[tokio::test]
 async fn a_peer_that_says_nothing_is_given_up_and_an_idle_one_is_not() {
-    let quick = Limits { silence: MS(150), ..limits() };
+    let quick = Limits { silence: MS(600), ..limits() };
     let (mut server, address) = listen_with(0, quick.clone()).await;
     let mut idle = Tcp::client(identity(5), quick, 1);
     idle.call(NodeId(0), address.to_string());
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     stream.write_all(&hello(identity(9), NodeId(0))).await.expect("taken");
     until(&server, |stats| stats.silent == 1).await;
-    sleep(MS(400)).await;
+    sleep(MS(1500)).await;
     idle.send(NodeId(0), Bytes::from_static(b"still here"));
     assert_eq!(server.recv().await.1, Bytes::from_static(b"still here"));
     assert_eq!((idle.stats().connections, server.stats().silent), (1, 1));
@@ -236,9 +236,10 @@ async fn what_waits_for_a_node_is_sent_when_it_comes_back() {
     client.send(NodeId(0), Bytes::from_static(b"before"));
     assert_eq!(server.recv().await.1, Bytes::from_static(b"before"));
     drop(server);
-    sleep(MS(60)).await;
+    // It has called again, in vain, so it knows.
+    until(&client, |stats| stats.refused > 0).await;
     client.send(NodeId(0), Bytes::from_static(b"while it was away"));
-    sleep(MS(60)).await;
+    until(&client, |stats| stats.refused > 2).await;
     let again = Tcp::listen(identity(0), address, limits(), 1).await;
     let mut server = again.expect("its port is free again");
     assert_eq!(server.recv().await.1, Bytes::from_static(b"while it was away"));

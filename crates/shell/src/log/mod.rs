@@ -6,7 +6,8 @@
 //! writes all that is to be kept into a new file beside it, syncs that, renames it to `log` and
 //! syncs the names. So a start forces the node's next incarnation number, cuts what was torn, and
 //! puts what a failed sync has left in doubt into storage of its own, all by one way of writing.
-//! [`format`] says what the bytes mean.
+//! [`format`] says what the bytes mean. A start reads the whole file into memory; what keeps it
+//! small is the protocol's snapshots.
 //!
 //! # What a start finds
 //!

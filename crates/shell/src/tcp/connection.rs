@@ -225,6 +225,10 @@ pub(crate) async fn dial(
         attempts += 1;
         let lost = match timeout(patience, introduce(to, &address, &shared)).await {
             Err(_) => Lost::Slow(patience),
+            Ok(Err(Lost::Io(error))) => {
+                shared.stats.refused.add(1);
+                Lost::Io(error)
+            }
             Ok(Err(lost)) => lost,
             Ok(Ok((stream, rest))) => {
                 let close = async {

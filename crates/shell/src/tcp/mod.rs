@@ -68,15 +68,16 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// For a cluster of a few nodes and up to a few hundred clients: at the very worst, when every
-    /// connection is in the middle of the longest frame and everything is full, about 1.3 GB.
+    /// For a cluster of a few nodes and some hundred clients. At the very worst, when everything is
+    /// full of the longest frames, a machine holds the inbox, and for each connection a frame and
+    /// twice what an outbox holds: 1.8 GB.
     fn default() -> Self {
         Self {
             frame: 1 << 20,
             connections: 256,
             inbox: 1024,
             outbox: 4096,
-            outbox_bytes: 4 << 20,
+            outbox_bytes: 1 << 20,
             handshake: Duration::from_secs(3),
             silence: Duration::from_secs(6),
             close: Duration::from_secs(1),
