@@ -6,7 +6,7 @@
 //! writes all that is to be kept into a new file beside it, syncs that, renames it to `log` and
 //! syncs the names. So a start forces the node's next incarnation number, cuts what was torn, and
 //! puts what a failed sync has left in doubt into storage of its own, all by one way of writing.
-//! [`format`] says what the bytes mean. A start reads the whole file into memory; what keeps it
+//! [`mod@format`] says what the bytes mean. A start reads the whole file into memory; what keeps it
 //! small is the protocol's snapshots.
 //!
 //! # What a start finds
@@ -134,7 +134,7 @@ pub struct Log<D> {
     next: u64,
     /// Records of this file that have been synced.
     synced: u64,
-    /// What [`beside`](Self::write_beside) has written, until it takes the log's place.
+    /// What [`write_beside`](Self::write_beside) has written, until it takes the log's place.
     beside: Option<Head>,
     buffer: Vec<u8>,
 }
