@@ -72,12 +72,8 @@ where
     History { events }
 }
 
-fn try_on<M>(
-    model: &M,
-    bytes: &[u8],
-    op: fn(u64, u8) -> M::Op,
-    ret: fn(&M::Op, u8) -> M::Ret,
-) where
+fn try_on<M>(model: &M, bytes: &[u8], op: fn(u64, u8) -> M::Op, ret: fn(&M::Op, u8) -> M::Ret)
+where
     M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let history = history(bytes, op, ret);
