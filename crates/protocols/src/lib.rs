@@ -9,8 +9,11 @@ pub mod lease;
 mod lease_lock;
 pub mod naive;
 mod quorum_register;
+mod raft;
 pub mod register;
+pub mod replicated;
 pub mod two_phase_commit;
 
 pub use lease_lock::LeaseLock;
 pub use quorum_register::QuorumRegister;
+pub use raft::Raft;

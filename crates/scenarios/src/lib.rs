@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod lease_lock;
 pub mod quorum_register;
+pub mod raft;
 pub mod two_phase_commit;
 
 use explorer::AnyScenario;
@@ -15,6 +16,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(bank::bank()),
         Box::new(lease_lock::lease_lock()),
         Box::new(quorum_register::register()),
+        Box::new(raft::raft_register()),
+        Box::new(raft::raft_lock()),
+        Box::new(raft::raft_decisions()),
         Box::new(two_phase_commit::version_a()),
         Box::new(two_phase_commit::version_b()),
         Box::new(two_phase_commit::version_c()),

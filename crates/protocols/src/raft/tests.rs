@@ -1,0 +1,1 @@
+//! Raft, handler by handler.
