@@ -29,6 +29,7 @@ impl<M: Machine> Raft<M> {
 
     pub(super) fn on_heartbeat(&mut self, cx: &mut Cx<Self>) {
         if let Role::Leader(_) = self.role {
+            self.compact(cx);
             self.send_to_all(cx);
             cx.set_background_timer(self.config.heartbeat, Timer::Heartbeat);
         }
@@ -97,6 +98,7 @@ impl<M: Machine> Raft<M> {
         commit: Index,
         cx: &mut Cx<Self>,
     ) -> Outcome {
+        self.compact(cx);
         // Before the beginning of the log all is committed, and so the same as the leader's.
         let in_snapshot = prev.index < self.log.base().index;
         if !in_snapshot && self.log.term_at(prev.index) != Some(prev.term) {

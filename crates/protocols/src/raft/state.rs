@@ -86,13 +86,13 @@ impl<M: Machine> Raft<M> {
                 cx.reply(request, ret);
             }
         }
-        self.compact(cx);
         self.serve_reads(cx);
         self.leave_if_removed(cx);
     }
 
-    /// Replaces the applied part of a log that has grown long by the state.
-    fn compact(&mut self, cx: &mut Cx<Self>) {
+    /// Replaces the applied part of a log that has grown long by the state: when a leader sends
+    /// its heartbeat, and when a follower hears one.
+    pub(super) fn compact(&mut self, cx: &mut Cx<Self>) {
         let applied = self.commit - self.log.base().index;
         if self.config.compact_after == 0 || applied < self.config.compact_after.into() {
             return;

@@ -5,8 +5,8 @@
 //! then nobody can have been told of it.
 
 use checkers::Verdict;
-use node::{NodeId, Observe};
-use protocols::replicated::{Durable, Fact, Index, Members, Payload, Position, Term, View};
+use node::{Node, NodeId, Observe};
+use protocols::replicated::{Config, Durable, Fact, Index, Members, Payload, Position, Term, View};
 use std::collections::BTreeMap;
 use world::World;
 
@@ -18,6 +18,8 @@ pub struct Audit<C> {
     entries: Vec<Vec<(Term, Term, Payload<C>)>>,
     /// What has been committed, by index: the entry's term, and the term in which it was.
     committed: Vec<(Term, Term)>,
+    /// The last configuration that has been.
+    members: Members,
     leaders: BTreeMap<Term, NodeId>,
 }
 
@@ -60,6 +62,7 @@ impl<C> Default for Audit<C> {
             servers: Vec::new(),
             entries: Vec::new(),
             committed: Vec::new(),
+            members: Members::default(),
             leaders: BTreeMap::new(),
         }
     }
@@ -73,9 +76,13 @@ impl<C: Clone + Eq> Audit<C> {
     /// Looks at what the last step has changed.
     pub fn step<N>(&mut self, world: &World<N>) -> Verdict
     where
-        N: Observe<Durable = Durable<C>, View = View>,
+        N: Node<Config = Config> + Observe<Durable = Durable<C>, View = View>,
     {
-        self.servers.resize(world.nodes(), Server::default());
+        if self.servers.is_empty() {
+            self.servers.resize(world.nodes(), Server::default());
+            let first = world.config(NodeId(0)).into_iter().flat_map(|config| &config.members);
+            self.members = first.copied().collect();
+        }
         let changed = world.changed();
         if let Some(id) = changed {
             let server = &mut self.servers[id.index()];
@@ -213,12 +220,16 @@ impl<C: Clone + Eq> Audit<C> {
         let mut at = view.commit;
         let known = self.committed.len() as Index;
         let mut new = Vec::new();
+        let mut members = None;
         while at.index > known {
             let entry = self.entries.get(at.index as usize - 1);
             let entry = entry.and_then(|same| same.iter().find(|(term, ..)| *term == at.term));
-            let Some((_, before, _)) = entry else {
+            let Some((_, before, payload)) = entry else {
                 return broken("committed on no disk", format!("{id} takes {at:?} for committed"));
             };
+            if let Payload::Configuration { members: these, .. } = payload {
+                members = members.or(Some(*these));
+            }
             new.push((at.term, view.term));
             at = Position { index: at.index - 1, term: *before };
         }
@@ -228,20 +239,29 @@ impl<C: Clone + Eq> Audit<C> {
             return broken("state machine safety", message);
         }
         self.committed.extend(new.into_iter().rev());
-        let ours = self.servers[id.index()].view.commit.index;
-        if view.leads && view.commit.index > ours {
-            let holds = |id: &NodeId| self.servers[id.index()].holds(view.commit);
-            let holders: Members =
-                (0..self.servers.len() as u16).map(NodeId).filter(holds).collect();
-            if !view.members.majority(holders) {
-                let message = format!(
-                    "{id} takes {:?} for committed, and of {:?} only {holders:?} hold it",
-                    view.commit, view.members
-                );
-                return broken("committed without a majority", message);
-            }
+        self.members = members.unwrap_or(self.members);
+        let before = self.servers[id.index()].view.commit.index;
+        if view.leads && view.commit.index > before {
+            self.on_majority(id, view)
+        } else {
+            Verdict::Holds
         }
-        Verdict::Holds
+    }
+
+    /// The leader has counted by the latest configuration in its log, or by the one before if it
+    /// has begun a change since.
+    fn on_majority(&self, id: NodeId, view: View) -> Verdict {
+        let servers = (0..self.servers.len() as u16).map(NodeId);
+        let holders = servers.filter(|id| self.servers[id.index()].holds(view.commit));
+        let holders: Members = holders.collect();
+        let counted_by = [view.members, self.members];
+        if counted_by.iter().any(|members| members.majority(holders)) {
+            return Verdict::Holds;
+        }
+        let (at, members) = (view.commit, view.members);
+        let message =
+            format!("{id} takes {at:?} for committed, and {holders:?} of {members:?} hold it");
+        broken("committed without a majority", message)
     }
 
     /// A server's disk keeps what is committed, and its snapshot holds nothing else.

@@ -15,7 +15,7 @@ pub mod workload;
 use audit::Audit;
 use checkers::{Verdict, linearizable};
 use explorer::{CaseFor, Expected, Run, Scenario, Shape};
-use history::{Event, History, What};
+use history::History;
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::Raft;
@@ -205,25 +205,15 @@ fn lost<Op, Config>(case: &world::Case<Op, Config>) -> Members {
 
 /// The history of the machine's commands alone.
 fn commands<C: Clone, A: Clone>(history: &History<Op<C>, Ret<A>>) -> History<C, A> {
-    let mut changes = Vec::new();
-    let mut events = Vec::with_capacity(history.events.len());
-    for event in &history.events {
-        let what = match &event.what {
-            What::Invoke(Op::Command(command)) => What::Invoke(command.clone()),
-            What::Invoke(Op::Add(_) | Op::Remove(_)) => {
-                changes.push(event.op);
-                continue;
-            }
-            What::Ok(Ret::Answer(answer)) => What::Ok(answer.clone()),
-            What::Ok(Ret::Changed) => continue,
-            What::Fail(_) | What::Info if changes.contains(&event.op) => continue,
-            What::Fail(reason) => What::Fail(reason.clone()),
-            What::Info => What::Info,
-        };
-        let Event { at, op, actor, process, call, .. } = *event;
-        events.push(Event { at, op, actor, process, call, what });
-    }
-    History { events }
+    let asked = |op: &Op<C>| match op {
+        Op::Command(command) => Some(command.clone()),
+        Op::Add(_) | Op::Remove(_) => None,
+    };
+    let answered = |_: &Op<C>, ret: &Ret<A>| match ret {
+        Ret::Answer(answer) => Some(answer.clone()),
+        Ret::Changed => None,
+    };
+    history.project(asked, answered)
 }
 
 /// Whether every configuration that a server goes by, also a lost one, has a majority of live
