@@ -26,5 +26,6 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(two_phase_commit::version_e()),
         Box::new(lease_lock::unfenced()),
         Box::new(quorum_register::without_write_back()),
+        Box::new(raft::single_server()),
     ]
 }

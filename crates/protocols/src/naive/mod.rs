@@ -9,6 +9,7 @@ use crate::{commit, lease, register};
 mod lease_lock_unfenced;
 mod ledger;
 mod register_without_write_back;
+mod single_server;
 pub mod two_phase_commit_a;
 pub mod two_phase_commit_b;
 pub mod two_phase_commit_c;
@@ -17,3 +18,4 @@ pub mod two_phase_commit_e;
 
 pub use lease_lock_unfenced::LeaseLockUnfenced;
 pub use register_without_write_back::RegisterWithoutWriteBack;
+pub use single_server::SingleServer;

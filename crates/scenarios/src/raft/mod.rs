@@ -19,6 +19,7 @@ use history::History;
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::Raft;
+use protocols::naive::SingleServer;
 use protocols::replicated::{
     Config, DecisionLog, Durable, Fact, Locks, Machine, Members, Op, Payload, Registers, Ret, View,
 };
@@ -85,6 +86,18 @@ pub fn raft_decisions() -> Rafts<Raft<DecisionLog>, DecisionLog> {
         expected: Expected::Holds,
         marks: MARKS,
         changes: true,
+        parts: PhantomData,
+    }
+}
+
+/// The exhibit that has one server, and nothing on its disk.
+pub fn single_server() -> Rafts<SingleServer<Registers>, Registers> {
+    Rafts {
+        name: "naive::single_server",
+        about: "one server without a log or a second copy: a restart forgets what was answered",
+        expected: Expected::Violated,
+        marks: &[],
+        changes: false,
         parts: PhantomData,
     }
 }
