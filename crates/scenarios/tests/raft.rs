@@ -117,7 +117,7 @@ fn planted_bugs_are_found_by_the_property_that_they_break() {
     finds("drop_force(Term)", "raft / election safety");
     finds("lose_on_restart", "raft / election safety");
     finds("persist_instead_of_force(Entry)", "raft / committed on no disk");
-    finds("forget_timer(Heartbeat)", "progress / no leader");
+    finds("forget_timer(Heartbeat)", "progress / not caught up");
 }
 
 #[test]
