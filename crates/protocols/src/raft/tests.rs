@@ -328,7 +328,7 @@ fn rule_4_9_a_command_is_executed_once() {
 fn rule_4_10_a_snapshot_takes_the_place_of_what_is_applied() {
     let config = Config { compact_after: 2, ..config() };
     let term = Record::Term { term: 2, voted_for: None };
-    let mut a = Bench::new(&config, &[term.clone()]);
+    let mut a = Bench::new(&config, std::slice::from_ref(&term));
     a.append(at(0, 0), &[no_op(2), adds(2, 1, 5), adds(2, 2, 6)], 2);
     let msg = Msg::Append { term: 2, round: 0, prev: at(3, 2), entries: vec![], commit: 2 };
     let effects = a.hear(B, msg);

@@ -125,6 +125,8 @@ where
             clients: 5,
             faults: Faults::ALL.without(wall),
             may_lose: 2,
+            // Long enough for several leaders, one after the other.
+            trouble: Duration::from_secs(4),
             deadline: Duration::from_secs(8),
             marks: self.marks,
             expected: self.expected,
@@ -148,7 +150,7 @@ where
         };
         let compact_after = prop_oneof![Just(0u32), 2..=12u32];
         let sizes = proptest::sample::select(sizes);
-        (sizes, 100..=300u64, 1..=8u32, compact_after).prop_map(
+        (sizes, 50..=200u64, 1..=8u32, compact_after).prop_map(
             |((members, servers), election, batch, compact_after)| {
                 let config = Config {
                     members: (0..members).map(NodeId).collect(),
