@@ -225,6 +225,15 @@ impl<C: Clone + Eq> Audit<C> {
             let entry = self.entries.get(at.index as usize - 1);
             let entry = entry.and_then(|same| same.iter().find(|(term, ..)| *term == at.term));
             let Some((_, before, payload)) = entry else {
+                // The only member may force entries of its term and compact them within one step:
+                // then its disk has them in a snapshot, and none was ever to be seen there.
+                if at.index <= self.servers[id.index()].base.index {
+                    new.push((at.term, view.term));
+                    let below = self.committed.last().map_or(0, |(term, _)| *term);
+                    let term = if at.index - 1 == known { below } else { at.term };
+                    at = Position { index: at.index - 1, term };
+                    continue;
+                }
                 return broken("committed on no disk", format!("{id} takes {at:?} for committed"));
             };
             if let Payload::Configuration { members: these, .. } = payload {
