@@ -11,9 +11,12 @@ mod lease_lock;
 pub mod naive;
 pub mod payment;
 mod quorum_register;
+mod raft;
 pub mod register;
+pub mod replicated;
 pub mod two_phase_commit;
 
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
 pub use quorum_register::QuorumRegister;
+pub use raft::Raft;

@@ -5,6 +5,7 @@ mod commit;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod quorum_register;
+pub mod raft;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Scenario};
@@ -21,6 +22,9 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(bank::bank());
     visitor.visit(lease_lock::lease_lock());
     visitor.visit(quorum_register::register());
+    visitor.visit(raft::raft_register());
+    visitor.visit(raft::raft_lock());
+    visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
@@ -31,6 +35,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
     visitor.visit(quorum_register::without_write_back());
+    visitor.visit(raft::single_server());
 }
 
 /// The same, with their types erased.
