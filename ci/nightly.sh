@@ -187,14 +187,14 @@ report() {
 began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 if cargo build --release --locked >"$out/build.log" 2>&1; then
   search=$((minutes * 60)) each=0
+  targets=(case case_toml checker_vs_brute_force codec history_edn history_jsonl)
   if fuzz_ready; then
-    each=$((search / 6)) # a third of the night, shared by two targets
-    search=$((search - 2 * each))
+    each=$((search / (3 * ${#targets[@]}))) # a third of the night, shared by the targets
+    search=$((search - ${#targets[@]} * each))
   fi
   campaigns
   if [ $each -gt 0 ]; then
-    fuzz case "$each"
-    fuzz case_toml "$each"
+    for target in "${targets[@]}"; do fuzz "$target" "$each"; done
   fi
 else
   broken+=("the release build failed: see \`build.log\`")

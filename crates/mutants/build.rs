@@ -1,8 +1,7 @@
 //! Applies every patch to the protocol that it is for, and writes `mutants.rs`: a module for each
-//! copy, what is known of it, and for each protocol a macro that names all of its copies.
+//! copy, what is known of it, and for each protocol a module with one node for all of its copies.
 
 use diffy::patch_set::{ParseOptions, PatchSet};
-use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -15,8 +14,9 @@ struct Protocol {
     name: &'static str,
     /// Its sources, below `protocols/src`; the first one is its module.
     files: &'static [&'static str],
-    /// Its node.
+    /// Its node, and that in `protocols`.
     node: &'static str,
+    path: &'static str,
     /// What it shares with clients and judges, which no patch touches: `super::commit`.
     shared: &'static str,
 }
@@ -31,6 +31,7 @@ const PROTOCOLS: [Protocol; 3] = [
             "two_phase_commit/participant.rs",
         ],
         node: "TwoPhaseCommit",
+        path: "two_phase_commit::TwoPhaseCommit",
         shared: "commit",
     },
     Protocol {
@@ -42,18 +43,21 @@ const PROTOCOLS: [Protocol; 3] = [
             "lease_lock/store.rs",
         ],
         node: "LeaseLock",
+        path: "LeaseLock",
         shared: "lease",
     },
     Protocol {
         name: "quorum_register",
         files: &["quorum_register.rs"],
         node: "QuorumRegister",
+        path: "QuorumRegister",
         shared: "register",
     },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.
-const KEYS: [&str; 5] = ["schedule", "expected", "class", "scenario", "source"];
+/// `also` may be left out.
+const KEYS: [&str; 6] = ["schedule", "expected", "also", "class", "scenario", "source"];
 const CLASSES: [(&str, &str); 5] =
     [("E", "E"), ("M", "M"), ("H", "H"), ("V", "V"), ("control", "Control")];
 
@@ -65,34 +69,25 @@ fn main() -> ExitCode {
     let mut generated = String::from("// Written by the build script.\n");
     let mut errors = Vec::new();
     let mut ids: Vec<String> = Vec::new();
-    let mut scenarios: BTreeMap<String, String> = BTreeMap::new();
     for protocol in &PROTOCOLS {
         for file in protocol.files {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());
         }
+        let mut planted: Vec<String> = Vec::new();
         for path in patches(&here.join("patches").join(protocol.name)) {
             match plant(protocol, &path, &sources, &out) {
-                Ok(copy) if ids.contains(&copy.id) => {
-                    errors.push(format!("{}: {} is there twice", shown(&path), copy.id));
+                Ok((id, _)) if ids.contains(&id) => {
+                    errors.push(format!("{}: {id} is there twice", shown(&path)));
                 }
-                Ok(Copy { id, scenario, code }) => {
-                    let (module, constant) = (id.to_lowercase(), id.to_uppercase());
-                    let each = format!("$plant::<$crate::{module}::Node>(&$crate::{constant}), ");
-                    *scenarios.entry(scenario).or_default() += &each;
+                Ok((id, code)) => {
                     generated += &code;
-                    ids.push(id);
+                    ids.push(id.clone());
+                    planted.push(id);
                 }
                 Err(why) => errors.push(format!("{}: {why}", shown(&path))),
             }
         }
-    }
-    for (scenario, copies) in &scenarios {
-        let _ = write!(
-            generated,
-            "/// Calls a generic function for each bug of `{scenario}`, and makes a vector of what \
-             it answers.\n#[macro_export]\n\
-             macro_rules! {scenario} {{ ($plant:ident) => {{ vec![{copies}] }} }}\n"
-        );
+        generated += &one_node(protocol, &planted);
     }
     let all: Vec<String> = ids.iter().map(|id| id.to_uppercase()).collect();
     let _ = write!(
@@ -133,17 +128,47 @@ fn shown(path: &Path) -> String {
     format!("crates/mutants/{}", parts.join("/"))
 }
 
-/// A protocol with a patch applied.
-struct Copy {
-    id: String,
-    /// The scenario that it comes under.
-    scenario: String,
-    /// What mounts it.
-    code: String,
+/// The module with the node that is any copy of a protocol.
+fn one_node(protocol: &Protocol, ids: &[String]) -> String {
+    let Protocol { name, path, .. } = protocol;
+    let right = format!("protocols::{path}");
+    let (mut variants, mut makers) = (format!("Right {right}"), String::new());
+    for id in ids {
+        let (variant, module, bug) = (camel(id), id.to_lowercase(), id.to_uppercase());
+        let _ = write!(variants, ", {variant} super::{module}::Node");
+        let _ = write!(
+            makers,
+            "(super::{bug}, |id, config| Node::{variant}(super::{module}::Node::new(id, config))), "
+        );
+    }
+    let count = ids.len();
+    format!(
+        "/// The copies of `{name}` as one node.\npub mod {name} {{\n    \
+         use super::{{Bug, copies::hand_over}};\n    \
+         use node::{{Cx, Node as _, NodeId, Observe, RequestId}};\n    \
+         any_of!({right}: {variants});\n    \
+         /// Every copy, and what makes a node of it.\n    \
+         pub const COPIES: [(Bug, fn(NodeId, &<{right} as node::Node>::Config) -> Node); {count}] \
+         = [{makers}];\n}}\n"
+    )
 }
 
-/// Writes the patched copy.
-fn plant(protocol: &Protocol, path: &Path, sources: &Path, out: &Path) -> Result<Copy, String> {
+/// The name of an id's variant: `latest_done` is `LatestDone`.
+fn camel(id: &str) -> String {
+    let parts = id.split('_').map(|part| {
+        let (first, rest) = part.split_at(part.len().min(1));
+        first.to_uppercase() + rest
+    });
+    parts.collect()
+}
+
+/// Writes the patched copy. Its id, and what mounts it.
+fn plant(
+    protocol: &Protocol,
+    path: &Path,
+    sources: &Path,
+    out: &Path,
+) -> Result<(String, String), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let at = text.find("\n--- ").ok_or("no diff: expected a line that begins with `--- a/`")?;
     let (head, diff) = text.split_at(at + 1);
@@ -169,28 +194,32 @@ fn plant(protocol: &Protocol, path: &Path, sources: &Path, out: &Path) -> Result
         }
     }
 
-    let [schedule, expected, class, scenario, source] = &fields;
-    let expected: Vec<&str> =
-        expected.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "-").collect();
+    let [schedule, expected, also, class, scenario, source] = &fields;
+    let (expected, also) = (signatures(expected), signatures(also));
     let class = CLASSES.iter().find(|(name, _)| name == class);
     let (_, class) = class.ok_or("class: expected E, M, H, V or control")?;
-    let Protocol { name, files, node, shared } = protocol;
+    let Protocol { name, files, node, shared, .. } = protocol;
     let entry = folder.join(files[0]);
     let constant = id.to_uppercase();
     let code = format!(
         "/// {what}.\npub const {constant}: Bug = Bug {{ id: {id:?}, protocol: {name:?}, \
          scenario: {scenario:?}, what: {what:?}, schedule: {schedule:?}, expected: &{expected:?}, \
-         class: Class::{class}, source: {source:?} }};\n\
+         also: &{also:?}, class: Class::{class}, source: {source:?} }};\n\
          /// The copy that [`{constant}`] is about.\npub mod {module} {{\n    \
          use protocols::{shared};\n    #[path = {entry:?}]\n    mod {name};\n    \
          pub use {name}::{node} as Node;\n}}\n",
     );
-    Ok(Copy { id, scenario: scenario.clone(), code })
+    Ok((id, code))
+}
+
+/// What stands between commas; a dash is nothing.
+fn signatures(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "-").collect()
 }
 
 /// The first line, and what stands behind each key. A line that is indented continues the one
 /// before.
-fn read_head(id: &str, head: &str) -> Result<(String, [String; 5]), String> {
+fn read_head(id: &str, head: &str) -> Result<(String, [String; 6]), String> {
     let mut lines: Vec<String> = Vec::new();
     for line in head.lines().filter(|line| !line.trim().is_empty()) {
         match lines.last_mut() {
@@ -206,9 +235,13 @@ fn read_head(id: &str, head: &str) -> Result<(String, [String; 5]), String> {
         found.map(|value| value.trim().to_owned())
     };
     let what = value(id).ok_or_else(|| format!("expected `{id}: what it does` at the top"))?;
-    let mut fields: [String; 5] = Default::default();
+    let mut fields: [String; 6] = Default::default();
     for (field, key) in fields.iter_mut().zip(KEYS) {
-        *field = value(key).ok_or_else(|| format!("its head has no `{key}:`"))?;
+        *field = match value(key) {
+            Some(value) => value,
+            None if key == "also" => String::new(),
+            None => return Err(format!("its head has no `{key}:`")),
+        };
     }
     Ok((what, fields))
 }

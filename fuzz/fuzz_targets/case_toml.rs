@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(header) = repro::header(path, text) else { return Corpus::Keep };
     let named = SCENARIOS.iter().find(|scenario| scenario.name() == header.case.scenario);
     let Some(scenario) = named else { return Corpus::Keep };
-    if let Ok(replay) = scenario.replay_within(path, text, Some(MOST_STEPS))
+    if let Ok(replay) = scenario.replay_within(path, text, MOST_STEPS)
         && let Some(anomaly) = replay.outcome.verdict.anomaly()
     {
         let ours = anomaly.class == "panic" && anomaly.message.starts_with("the scenario");

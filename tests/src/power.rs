@@ -12,6 +12,8 @@ pub struct Power {
     pub campaigns: u32,
     /// Those that found it first by one of those who must.
     pub found: u32,
+    /// Those that found it first by another one who is named.
+    pub also: u32,
     /// Those that found anything.
     pub hits: u32,
     /// Cases of all of them; each ends at its first violation.
@@ -30,12 +32,13 @@ impl Power {
         (self.hits > 0).then(|| (self.cases / u64::from(self.hits)).max(1))
     }
 
-    /// Whether that is what the bug's class asks for: 29 of 30 for E and M, one of three for H. A
+    /// Whether that is what the bug's class asks for, by whoever is named: 29 of 30 for E and M, one of three for H. A
     /// saved case speaks for a V.
     pub fn suffices(&self, class: Class) -> bool {
+        let named = self.found + self.also;
         match class {
-            Class::E | Class::M => self.found * 30 >= self.campaigns * 29,
-            Class::H => self.found * 3 >= self.campaigns,
+            Class::E | Class::M => named * 30 >= self.campaigns * 29,
+            Class::H => named * 3 >= self.campaigns,
             Class::V => true,
             Class::Control => self.hits == 0 && self.unknown.is_none(),
         }
@@ -52,9 +55,9 @@ pub fn class_of(one_in: u64) -> Class {
     }
 }
 
-/// Whether a signature is of one of those who must find the bug.
-pub fn is_expected(bug: &Bug, signature: &str) -> bool {
-    bug.expected.iter().any(|expected| signature.starts_with(expected))
+/// Whether a signature is of one of these.
+pub fn is_of(named: &[&str], signature: &str) -> bool {
+    named.iter().any(|one| signature.starts_with(one))
 }
 
 /// What plants the bug into a campaign's cases.
@@ -80,9 +83,10 @@ pub fn measure(scenario: &dyn AnyScenario, bug: &Bug, campaigns: u32) -> Power {
         let Some(finding) = report.findings.into_iter().next() else { continue };
         let signature = finding.anomaly.signature();
         let first = power.found == 0;
-        let expected = is_expected(bug, &signature);
+        let expected = is_of(bug.expected, &signature);
         power.hits += 1;
         power.found += u32::from(expected);
+        power.also += u32::from(is_of(bug.also, &signature));
         *power.by.entry(signature).or_default() += 1;
         if power.finding.is_none() || first && expected {
             power.finding = Some(finding);

@@ -1,21 +1,39 @@
 //! Linearizability: whether every operation can have taken effect at one moment between its
 //! invocation and its completion, so that the answers are those of a sequential [`Model`].
 //!
-//! The history is cut into one part per object, and each part goes through the search of Wing and
-//! Gong as Lowe has it ([`search`]). An operation of unknown outcome may have taken effect at any
-//! time after its invocation, or never; one that failed did not.
+//! The history is cut into one part per object, and each part is judged by the cheapest method
+//! that can ([`judge`]). An operation of unknown outcome may have taken effect at any time after
+//! its invocation, or never; one that failed did not.
 
+mod configs;
+mod explain;
+mod frontier;
+mod judge;
+mod lineage;
+mod online;
+mod order;
+mod part;
+mod report;
 mod search;
+mod sequential;
+mod sweep;
 mod taken;
+mod used;
+mod validate;
 
-use crate::{Anomaly, Model, Verdict};
-use history::{History, Operation, Outcome};
-use search::{End, Search};
-use taken::{Taken, Words};
+pub use explain::{Explanation, Told};
+pub use online::Online;
+pub use report::{Budget, Consistency, Method, Options, PartReport, Report};
+pub use validate::validate;
 
-/// How many steps of the model [`linearizable`] takes, whatever the history; a dead end that it
-/// remembers counts as [`DEAD_END`] of them. That is half a second or so, and tens of megabytes
-/// while a state is small.
+use crate::{Model, Verdict};
+use history::History;
+use judge::{Judged, Outcome};
+use part::{Part, Span};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many steps of the model [`linearizable`] takes, whatever the history; what is remembered
+/// of a dead end counts as [`DEAD_END`] of them. That is half a second or so.
 pub const STEPS: u64 = 10_000_000;
 
 /// How many steps a dead end counts as, for remembering and looking it up.
@@ -24,17 +42,13 @@ pub const DEAD_END: u64 = 16;
 /// How many steps more for every operation, so that a long and easy history is judged to its end.
 const STEPS_PER_OPERATION: u64 = 256;
 
-/// An operation and the object it belongs to.
-type Of<'a, M> = (<M as Model>::Key, Operation<'a, <M as Model>::Op, <M as Model>::Ret>);
-
-/// Judges a history against a model.
+/// Judges a history against a model: the short way to [`check`].
 ///
 /// `Holds` if an order exists, `Violated` if none does: then the message names the first operation
 /// to complete with an answer that no order explains. `Unknown` if neither was found within
 /// [`STEPS`]: the search is exponential in how many operations overlap.
 pub fn linearizable<M: Model>(model: &M, history: &History<M::Op, M::Ret>) -> Verdict {
-    let operations = history.events.len() as u64 / 2;
-    linearizable_within(STEPS + STEPS_PER_OPERATION * operations, model, history)
+    linearizable_within(steps(history), model, history)
 }
 
 /// As [`linearizable`], in at most so many steps, counted as for [`STEPS`].
@@ -43,79 +57,140 @@ pub fn linearizable_within<M: Model>(
     model: &M,
     history: &History<M::Op, M::Ret>,
 ) -> Verdict {
-    let mut operations: Vec<Of<'_, M>> = history
-        .operations()
-        .into_iter()
-        .filter(|operation| !matches!(operation.outcome, Outcome::Fail))
-        .map(|operation| (model.key(operation.op), operation))
-        .collect();
-    if !operations.is_sorted_by(|(a, _), (b, _)| a <= b) {
-        operations.sort_by(|(a, _), (b, _)| a.cmp(b));
-    }
-    let mut left = steps;
+    let budget = Budget { steps: Some(steps), ..Budget::default() };
+    let options = Options { budget, ..Options::default() };
+    let spans = part::cut(model, history);
+    let parts = parts(model, history, &spans);
     let mut verdict = Verdict::Holds;
-    for part in operations.chunk_by(|(a, _), (b, _)| a == b) {
-        let judged = if part.len() <= u128::BITS as usize {
-            judge::<M, u128>(model, part, &mut left)
-        } else {
-            judge::<M, Words>(model, part, &mut left)
-        };
-        verdict = verdict.and(judged.unwrap_or_else(|| {
-            Verdict::Unknown(format!(
-                "linearizable: {} operations on one object, and the search ended at its bound of \
-                 {steps} steps",
-                part.len()
-            ))
-        }));
-        if verdict.is_violated() {
-            break;
-        }
-    }
+    each(&parts, steps, &options, |part, judged| {
+        verdict =
+            std::mem::replace(&mut verdict, Verdict::Holds).and(verdict_of(part, judged, steps));
+        !verdict.is_violated()
+    });
     verdict
 }
 
-/// Judges the part of one object; `None` if no step is left.
-fn judge<M: Model, T: Taken>(model: &M, part: &[Of<'_, M>], steps: &mut u64) -> Option<Verdict> {
-    let initial = model.initial(&part[0].0);
-    let operations = || part.iter().map(|(_, operation)| operation);
-    let before = *steps;
-    let mut search = Search::<M, T>::new(model, initial.clone(), operations());
-    let culprit = match search.run(steps) {
-        End::Placed => return Some(Verdict::Holds),
-        End::OutOfSteps => return None,
-        End::Impossible { culprit } => culprit,
+/// Judges a history against a model and says how that was done, within a budget, on as many
+/// threads as wanted, with orders and explanations if wanted: see [`Options`].
+pub fn check<M>(model: &M, history: &History<M::Op, M::Ret>, options: &Options) -> Report
+where
+    M: Model<Op: Sync, Ret: Sync, Key: Sync> + Sync,
+{
+    let steps = options.budget.steps.unwrap_or_else(|| steps(history));
+    let spans = part::cut(model, history);
+    let parts = parts(model, history, &spans);
+    let mut report = Report::default();
+    if options.consistency == Consistency::Sequential {
+        let (verdict, steps, peak) = sequential::judge(&parts, steps, options);
+        report.verdict = verdict;
+        report.parts.extend(parts.first().map(|part| PartReport {
+            first: part.id(0),
+            operations: spans.len(),
+            unknown: spans.iter().filter(|(_, span)| span.completed == part::OPEN).count(),
+            methods: vec![Method::DepthFirst],
+            steps,
+            peak,
+        }));
+        return report;
+    }
+    let mut add = |part: &Part<'_, M>, judged: Judged| {
+        report.add(part, &judged);
+        let verdict = verdict_of(part, judged, steps);
+        report.verdict = std::mem::replace(&mut report.verdict, Verdict::Holds).and(verdict);
+        !report.verdict.is_violated()
     };
-    // The same search again, now that it is known whom to watch.
-    let mut again = Search::<M, T>::new(model, initial, operations());
-    again.watch(culprit, LISTED + 1);
-    again.run(&mut before.clone());
-    let culprit = operations().find(|operation| operation.completed == culprit)?;
-    Some(Verdict::Violated(anomaly(model, culprit, again.refusals())))
+    match options.threads {
+        0 | 1 => each(&parts, steps, options, add),
+        threads => each_on(threads, &parts, steps, options, &mut add),
+    }
+    report
 }
 
-/// How many states a message lists.
-const LISTED: usize = 4;
+fn steps<Op, Ret>(history: &History<Op, Ret>) -> u64 {
+    STEPS + STEPS_PER_OPERATION * (history.events.len() as u64 / 2)
+}
 
-fn anomaly<M: Model>(
-    model: &M,
-    culprit: &Operation<'_, M::Op, M::Ret>,
-    states: &[M::State],
-) -> Anomaly {
-    let Operation { op, actor, call, outcome, .. } = culprit;
-    let answer = match outcome {
-        Outcome::Ok(ret) => format!("{ret:?}"),
-        Outcome::Fail | Outcome::Info => "nothing".to_owned(),
-    };
-    let mut shown: Vec<String> =
-        states.iter().take(LISTED).map(|state| model.show(state)).collect();
-    if states.len() > LISTED {
-        shown.push("some other".to_owned());
+/// One part per object.
+fn parts<'a, M: Model>(
+    model: &'a M,
+    history: &'a History<M::Op, M::Ret>,
+    spans: &'a [(M::Key, Span)],
+) -> Vec<Part<'a, M>> {
+    let events = history.events.as_slice();
+    spans.chunk_by(|(a, _), (b, _)| a == b).map(|spans| Part { model, events, spans }).collect()
+}
+
+/// Judges part after part, until `next` says that this is enough.
+fn each<'a, M: Model>(
+    parts: &[Part<'a, M>],
+    mut steps: u64,
+    options: &Options,
+    mut next: impl FnMut(&Part<'a, M>, Judged) -> bool,
+) {
+    for part in parts {
+        let judged = judge::judge(part, steps, options);
+        steps = steps.saturating_sub(judged.steps);
+        if !next(part, judged) {
+            return;
+        }
     }
-    let last = shown.pop().unwrap_or_default();
-    let states = if shown.is_empty() { last } else { format!("{} or {last}", shown.join(", ")) };
-    let message = format!(
-        "{op:?} by {actor} (call {call}) returned {answer}, but while it ran the state could only \
-         be {states}"
-    );
-    Anomaly::new("linearizable", "not linearizable", message)
+}
+
+/// How many parts are judged at once before their findings are looked at.
+const ROUND: usize = 1024;
+
+/// As [`each`], with the same findings, on some threads: each part is judged as if it were the
+/// first of its round, and once more if those before it did not leave as many steps.
+fn each_on<'a, M>(
+    threads: usize,
+    parts: &[Part<'a, M>],
+    mut steps: u64,
+    options: &Options,
+    next: &mut impl FnMut(&Part<'a, M>, Judged) -> bool,
+) where
+    M: Model<Op: Sync, Ret: Sync, Key: Sync> + Sync,
+{
+    for round in parts.chunks(ROUND) {
+        let first = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let nth = first.fetch_add(1, Ordering::Relaxed);
+                let Some(part) = round.get(nth) else { return done };
+                done.push((nth, judge::judge(part, steps, options)));
+            }
+        };
+        let mut done: Vec<(usize, Judged)> = std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                (1..threads.min(round.len())).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for worker in workers {
+                done.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(nth, _)| *nth);
+        for ((_, mut judged), part) in done.into_iter().zip(round) {
+            if judged.steps > steps {
+                judged = judge::judge(part, steps, options);
+            }
+            steps = steps.saturating_sub(judged.steps);
+            if !next(part, judged) {
+                return;
+            }
+        }
+    }
+}
+
+/// What a part's findings mean, where `steps` is what all parts together may take.
+fn verdict_of<M: Model>(part: &Part<'_, M>, judged: Judged, steps: u64) -> Verdict {
+    match judged.outcome {
+        Outcome::Holds => Verdict::Holds,
+        Outcome::Violated(anomaly, _) => Verdict::Violated(anomaly),
+        Outcome::Unknown(end) => Verdict::Unknown(format!(
+            "linearizable: {} operations on one object, and {}",
+            part.len(),
+            end.why(steps)
+        )),
+    }
 }

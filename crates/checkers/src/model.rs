@@ -1,7 +1,7 @@
 //! What a sequential object is: the specification that a history is held against.
 
 use crate::Decision;
-use history::Operation;
+use history::{Operation, Outcome};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -85,10 +85,24 @@ pub trait Model {
         false
     }
 
+    /// Whether `op`, with that answer, is possible in **every** state and leaves the same one
+    /// whatever that was, as a write does. Then it can go unseen right before another such
+    /// operation, and a search need not try that out; `false` is always right.
+    fn overwrites(&self, _op: &Self::Op, _ret: Option<&Self::Ret>) -> bool {
+        false
+    }
+
+    /// Whether two operations of unknown outcome are the same in **every** state, so that one can
+    /// stand in for the other; `false` is always right.
+    fn alike(&self, _a: &Self::Op, _b: &Self::Op) -> bool {
+        false
+    }
+
     /// A procedure of this object's own, in polynomial time, for the histories that it knows how
     /// to judge, such as those of a register whose written values all differ; `None` for others,
     /// which a search judges. `operations` are those of one object in the order of invocation;
-    /// failed ones are not among them.
+    /// failed ones are not among them. Where it is `None` for the first few of them it must be so
+    /// for all.
     fn decide(
         &self,
         _key: &Self::Key,
@@ -140,7 +154,34 @@ impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
         self.model.observes(&op.1, ret)
     }
 
+    fn overwrites(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> bool {
+        self.model.overwrites(&op.1, ret)
+    }
+
+    fn alike(&self, a: &Self::Op, b: &Self::Op) -> bool {
+        self.model.alike(&a.1, &b.1)
+    }
+
+    fn decide(
+        &self,
+        (_, key): &Self::Key,
+        operations: &[Operation<'_, Self::Op, Self::Ret>],
+    ) -> Option<Decision> {
+        let inner: Vec<_> = operations.iter().map(without_key).collect();
+        self.model.decide(key, &inner)
+    }
+
     fn show(&self, state: &M::State) -> String {
         self.model.show(state)
     }
+}
+
+/// The operation, which has not failed, as the one model sees it.
+fn without_key<'a, K, Op, Ret>(operation: &Operation<'a, (K, Op), Ret>) -> Operation<'a, Op, Ret> {
+    let Operation { id, actor, call, op, ref outcome, invoked, completed } = *operation;
+    let outcome = match *outcome {
+        Outcome::Ok(ret) => Outcome::Ok(ret),
+        Outcome::Fail | Outcome::Info => Outcome::Info,
+    };
+    Operation { id, actor, call, op: &op.1, outcome, invoked, completed }
 }

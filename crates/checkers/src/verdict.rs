@@ -112,6 +112,16 @@ impl Verdict {
     }
 }
 
+/// What a checker that is fed fact by fact says of each: nothing, or what the fact broke. Boxed,
+/// because it travels with every fact and an anomaly is almost never there; `?` passes it on.
+pub type Judged = Result<(), Box<Anomaly>>;
+
+impl From<Judged> for Verdict {
+    fn from(judged: Judged) -> Self {
+        judged.map_or_else(|anomaly| Self::Violated(*anomaly), |()| Self::Holds)
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,76 +1,24 @@
 //! The search against every permutation, on small histories: right ones, and right ones in which
 //! an answer was changed.
 
+#[path = "common/brute.rs"]
+mod brute;
 mod common;
 
+use brute::brute_force;
 use checkers::models::{
     Counter, CounterOp, CounterRet, FencedMutex, FencedOp, FencedRet, Mutex, MutexOp, MutexRet,
     Register, RegisterOp, RegisterRet,
 };
-use checkers::{Keyed, Model, Verdict, linearizable};
+use checkers::{
+    Explanation, Keyed, Method, Model, Online, Options, Verdict, check, linearizable, validate,
+};
 use common::{Call, history};
-use history::{History, Operation, Outcome, What};
+use history::{History, What};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 use std::fmt::Debug;
-
-/// Whether some order of all that completed before event `end`, and of any that may have taken
-/// effect by then, fits the model. Objects are not judged apart here: a search that does must
-/// agree.
-fn brute_force<M: Model>(model: &M, history: &History<M::Op, M::Ret>, end: usize) -> bool {
-    let mut keys: Vec<M::Key> = Vec::new();
-    let mut rest = Vec::new();
-    for operation in history.operations() {
-        if matches!(operation.outcome, Outcome::Fail) || operation.invoked >= end {
-            continue;
-        }
-        let key = model.key(operation.op);
-        let object = keys.iter().position(|other| *other == key).unwrap_or_else(|| {
-            keys.push(key);
-            keys.len() - 1
-        });
-        rest.push((object, operation));
-    }
-    let mut states: Vec<M::State> = keys.iter().map(|key| model.initial(key)).collect();
-    permute(model, &mut states, &mut rest, end)
-}
-
-/// Operations, each with the number of its object.
-type Rest<'a, M> = Vec<(usize, Operation<'a, <M as Model>::Op, <M as Model>::Ret>)>;
-
-fn permute<M: Model>(
-    model: &M,
-    states: &mut [M::State],
-    rest: &mut Rest<'_, M>,
-    end: usize,
-) -> bool {
-    if rest.iter().all(|(_, operation)| operation.completed >= end) {
-        return true;
-    }
-    for i in 0..rest.len() {
-        let invoked = rest[i].1.invoked;
-        if rest.iter().any(|(_, other)| other.completed < invoked) {
-            continue;
-        }
-        let (object, next) = rest.remove(i);
-        let ret = match next.outcome {
-            Outcome::Ok(ret) => Some(ret),
-            Outcome::Fail | Outcome::Info => None,
-        };
-        let fits = model.step(&states[object], next.op, ret).is_some_and(|after| {
-            let before = std::mem::replace(&mut states[object], after);
-            let fits = permute(model, states, rest, end);
-            states[object] = before;
-            fits
-        });
-        rest.insert(i, (object, next));
-        if fits {
-            return true;
-        }
-    }
-    false
-}
 
 /// What to generate: which of the operations, which of the answers that fit, how long before and
 /// after it takes effect, and how it ends.
@@ -80,7 +28,7 @@ type Draw = (prop::sample::Index, prop::sample::Index, u64, u64, u8);
 /// the way, some fail.
 fn right<M>(model: &M, draws: &[Draw], ops: &[M::Op], rets: &[M::Ret]) -> Vec<Call<M::Op, M::Ret>>
 where
-    M: Model<Op: Clone, Ret: Clone>,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let mut states: Vec<(M::Key, M::State)> = Vec::new();
     let mut calls = Vec::new();
@@ -116,13 +64,26 @@ where
     calls
 }
 
-/// The call that the message names must be the first to complete without an order.
+/// Every method must say the same, with an order that can be replayed or an explanation that is
+/// one. The call that the message names must be the first to complete without an order.
 fn agree<M>(model: &M, calls: &[Call<M::Op, M::Ret>]) -> Result<bool, TestCaseError>
 where
-    M: Model<Op: Clone, Ret: Clone>,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let history = history(calls);
     let verdict = linearizable(model, &history);
+    for method in [None, Some(Method::JustInTime), Some(Method::DepthFirst)] {
+        let options = Options { method, orders: true, explain: true, ..Options::default() };
+        let report = check(model, &history, &options);
+        prop_assert_eq!(&report.verdict, &verdict, "{:?}", method);
+        if verdict.holds() {
+            let replayed = validate(model, &history, &report.orders);
+            prop_assert_eq!(replayed, Ok(()), "{:?} {:?}", method, report.orders);
+        } else if let Some(explanation) = report.explanation {
+            explained(model, &history, &explanation)?;
+        }
+    }
+    online(model, &history)?;
     let Verdict::Violated(anomaly) = verdict else {
         prop_assert_eq!(verdict, Verdict::Holds);
         prop_assert!(
@@ -142,15 +103,61 @@ where
     Ok(false)
 }
 
+/// Line by line: the first that no order explains, and at the end the same verdict.
+fn online<M>(model: &M, history: &History<M::Op, M::Ret>) -> Result<(), TestCaseError>
+where
+    M: Model<Op: Clone, Ret: Clone> + Clone,
+{
+    let mut online = Online::new(model.clone());
+    for (nth, event) in history.events.iter().enumerate() {
+        let so_far = History { events: history.events[..=nth].to_vec() };
+        let right = brute_force(model, &so_far, usize::MAX);
+        let said = online.event(event);
+        prop_assert_eq!(said.is_ok(), right, "line {}: {:?}", nth, said);
+        if let Err(verdict) = said {
+            prop_assert!(verdict.is_violated(), "{}", verdict);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The core is wrong, and right once the outcome of any of its operations is unknown.
+fn explained<M>(
+    model: &M,
+    history: &History<M::Op, M::Ret>,
+    explanation: &Explanation,
+) -> Result<(), TestCaseError>
+where
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
+{
+    let holds_without = |forgotten: Option<u32>| {
+        let known = |id| explanation.core.iter().any(|told| told.id == id) && Some(id) != forgotten;
+        let mut history = history.clone();
+        for event in &mut history.events {
+            if matches!(event.what, What::Ok(_)) && !known(event.op) {
+                event.what = What::Info;
+            }
+        }
+        brute_force(model, &history, explanation.prefix + 1)
+    };
+    prop_assert!(!holds_without(None), "the core is right: {}", explanation);
+    prop_assert!(explanation.minimal && explanation.core_from == 0, "{}", explanation);
+    for told in &explanation.core {
+        prop_assert!(holds_without(Some(told.id)), "{} is not needed: {}", told, explanation);
+    }
+    Ok(())
+}
+
 const CASES: u32 = 3500;
 
 /// Calls that change nothing and come before all others, so that the history is too long for one
 /// word of bits.
 type Past<M> = Vec<Call<<M as Model>::Op, <M as Model>::Ret>>;
 
-fn check<M>(model: &M, ops: &[M::Op], rets: &[M::Ret], cases: u32, past: Past<M>)
+fn trial<M>(model: &M, ops: &[M::Op], rets: &[M::Ret], cases: u32, past: Past<M>)
 where
-    M: Model<Op: Clone, Ret: Clone>,
+    M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {
     let index = any::<prop::sample::Index>;
     let draw = (index(), index(), 0_u64..40, 0_u64..40, 0_u8..12);
@@ -202,7 +209,7 @@ fn register() -> (Vec<RegisterOp>, Vec<RegisterRet>) {
 #[test]
 fn registers() {
     let (ops, rets) = register();
-    check(&Register::default(), &ops, &rets, CASES, vec![]);
+    trial(&Register::default(), &ops, &rets, CASES, vec![]);
 }
 
 #[test]
@@ -212,7 +219,7 @@ fn registers_with_keys() {
         .into_iter()
         .flat_map(|key| ops.iter().map(move |op| (key, op.clone())))
         .collect();
-    check(&Keyed::new(Register::default()), &ops, &rets, CASES, vec![]);
+    trial(&Keyed::new(Register::default()), &ops, &rets, CASES, vec![]);
 }
 
 /// More operations than a word has bits, optional ones and others.
@@ -227,13 +234,13 @@ fn registers_with_a_past() {
         let from = u64::from(nth / 4);
         Call { client: 0, call: nth, from, to: from + 1, op, end }
     });
-    check(&Register::default(), &ops, &rets, CASES, past.collect());
+    trial(&Register::default(), &ops, &rets, CASES, past.collect());
 }
 
 #[test]
 fn mutexes() {
     let ops = [1, 2].map(|owner| [MutexOp::Acquire(owner), MutexOp::Release(owner)]).concat();
-    check(&Mutex, &ops, &[MutexRet::Done, MutexRet::Refused], CASES, vec![]);
+    trial(&Mutex, &ops, &[MutexRet::Done, MutexRet::Refused], CASES, vec![]);
 }
 
 #[test]
@@ -244,7 +251,7 @@ fn fenced_mutexes() {
     }
     let mut rets = vec![FencedRet::Refused, FencedRet::Released];
     rets.extend([1, 2, 3, 4].map(FencedRet::Granted));
-    check(&FencedMutex, &ops, &rets, CASES, vec![]);
+    trial(&FencedMutex, &ops, &rets, CASES, vec![]);
 }
 
 #[test]
@@ -252,11 +259,12 @@ fn counters() {
     let ops = [CounterOp::Read, CounterOp::Add(1), CounterOp::Add(2), CounterOp::Add(-1)];
     let mut rets = vec![CounterRet::Done];
     rets.extend((-1..5).map(CounterRet::Total));
-    check(&Counter::default(), &ops, &rets, CASES, vec![]);
+    trial(&Counter::default(), &ops, &rets, CASES, vec![]);
 }
 
 /// A queue, as a user would write it: the order of its past matters, so that a search which takes
 /// operations of unknown outcome too late goes wrong on it.
+#[derive(Clone)]
 struct Queue;
 
 #[derive(Clone, Debug)]
@@ -304,7 +312,7 @@ fn queues() {
     use {QueueOp::*, QueueRet::*};
     let ops = [Enqueue(1), Enqueue(2), Enqueue(3), Dequeue, Dequeue, Dequeue];
     let rets = [Enqueued, Dequeued(1), Dequeued(2), Dequeued(3), Empty];
-    check(&Queue, &ops, &rets, CASES, vec![]);
+    trial(&Queue, &ops, &rets, CASES, vec![]);
 }
 
 #[test]

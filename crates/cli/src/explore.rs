@@ -2,9 +2,12 @@
 
 use crate::exit::{self, Failure};
 use crate::results::{Results, say};
-use crate::{Registry, find, nearest, output, repros};
+use crate::{Registry, engines, find, nearest, output, repros};
 use clap::Args;
-use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict, repro};
+use explorer::any::On;
+use explorer::{
+    AnyScenario, Broken, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, repro,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::MutationKind;
 use std::io::IsTerminal as _;
@@ -42,6 +45,9 @@ pub(crate) struct Arguments {
     /// Only these kinds of faults, separated by commas; `none` for calm runs
     #[arg(long, value_name = "KINDS", value_parser = faults)]
     faults: Option<Faults>,
+    /// Where cases run [default: heap]
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<String>,
     /// Plant a bug; `tribunal list` shows them
     #[arg(long, value_name = "ID")]
     mutant: Option<Mutant>,
@@ -98,22 +104,31 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     } else {
         arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
     };
+    let engine = engines::named(arguments.engine.as_deref())?;
     for scenario in &chosen {
-        planted(*scenario, arguments.mutant.as_ref())?;
+        planted(*scenario, arguments.mutant.as_ref(), engine.as_deref())?;
     }
     // What cannot be written at the end should be known at the start.
     repros::writable(&repros::root(arguments.repros.as_deref()))?;
     let mut results = Results::open(arguments.json, arguments.out.as_deref())?;
     let stop = stop_on_interrupt()?;
-    let code = campaigns(&chosen, arguments, &stop, &mut results);
+    let code = campaigns(&chosen, arguments, engine.as_ref(), &stop, &mut results);
     let closed = results.close();
     let code = code?;
     closed.map(|()| code)
 }
 
-/// Whether the bug is a generic one, or the scenario's own.
-fn planted(scenario: &dyn AnyScenario, mutant: Option<&Mutant>) -> Result<(), Failure> {
+/// Whether the bug is a generic one, or the scenario's own, which only the heap engine has.
+fn planted(
+    scenario: &dyn AnyScenario,
+    mutant: Option<&Mutant>,
+    engine: Option<&dyn Engine>,
+) -> Result<(), Failure> {
     let Some(Mutant::Own(asked)) = mutant else { return Ok(()) };
+    if let Some(engine) = engine {
+        let name = engine.name();
+        return Err(Failure::usage(format!("{name} has no mutant {asked:?}: the heap engine has")));
+    }
     let own = scenario.mutants().into_iter().map(|(id, _)| id);
     if own.clone().any(|id| id == asked) {
         return Ok(());
@@ -129,6 +144,7 @@ fn planted(scenario: &dyn AnyScenario, mutant: Option<&Mutant>) -> Result<(), Fa
 fn campaigns(
     chosen: &[&dyn AnyScenario],
     arguments: &Arguments,
+    engine: On<'_>,
     stop: &AtomicBool,
     results: &mut Results,
 ) -> Result<u8, Failure> {
@@ -141,7 +157,7 @@ fn campaigns(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let report = campaign(*scenario, arguments, stop);
+        let report = campaign(*scenario, arguments, engine, stop);
         results.line(&output::report_json(&report))?;
         if !arguments.json {
             say(output::table_row(&report))?;
@@ -152,7 +168,7 @@ fn campaigns(
         if let Some(broken) = &report.broken {
             return Err(unfit(&report, broken));
         }
-        show_failures(*scenario, &report, arguments, results, named)?;
+        show_failures(*scenario, &report, arguments, engine, results)?;
         code = worse(code, judge(&report, named));
     }
     Ok(code)
@@ -183,16 +199,22 @@ fn unfit(report: &Report, broken: &Broken) -> Failure {
     Failure { code, message: format!("{}: {}", report.scenario, output::broken(broken)) }
 }
 
-fn narrow(arguments: &Arguments) -> Narrow {
+fn narrow(arguments: &Arguments, engine: On<'_>) -> Narrow {
     Narrow {
         faults: arguments.faults,
         max_faults: arguments.max_faults,
         max_calls: None,
         mutant: arguments.mutant.clone(),
+        engine: engine.cloned(),
     }
 }
 
-fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &AtomicBool) -> Report {
+fn campaign(
+    scenario: &dyn AnyScenario,
+    arguments: &Arguments,
+    engine: On<'_>,
+    stop: &AtomicBool,
+) -> Report {
     let default = if arguments.scenarios.is_empty() { DEFAULT_SEEDS } else { NAMED_SEEDS };
     let seeds = match arguments.budget {
         Some(_) => u64::MAX / 64,
@@ -205,7 +227,7 @@ fn campaign(scenario: &dyn AnyScenario, arguments: &Arguments, stop: &AtomicBool
         time: arguments.budget,
         only: arguments.seed,
         campaign: arguments.campaign.map(|campaign| campaign.0),
-        narrow: narrow(arguments),
+        narrow: narrow(arguments, engine),
         jobs: arguments.jobs,
         first: arguments.first || found_at_once,
     };
@@ -262,13 +284,15 @@ fn show_failures(
     scenario: &dyn AnyScenario,
     report: &Report,
     arguments: &Arguments,
+    engine: On<'_>,
     results: &mut Results,
-    named: bool,
 ) -> Result<(), Failure> {
+    let named = !arguments.scenarios.is_empty();
     let root = repros::root(arguments.repros.as_deref());
     for finding in report.findings.iter().take(MOST_FAILURES) {
         let shrinking = !arguments.no_shrink;
-        let Some(exhibit) = scenario.exhibit(finding.seed, &narrow(arguments), shrinking) else {
+        let narrow = narrow(arguments, engine);
+        let Some(exhibit) = scenario.exhibit(finding.seed, &narrow, shrinking) else {
             let event = format!("it failed ({}), and then it did not", finding.anomaly);
             let seed = finding.seed;
             return Err(unfit(report, &Broken::Nondeterminism { seed, event }));

@@ -1,6 +1,8 @@
 //! The command line: one file a verb. [`run`] serves any list of scenarios, so a user's own binary
 //! has the same verbs over the user's own protocols.
 
+mod check;
+mod engines;
 mod exit;
 mod explore;
 mod init;
@@ -42,6 +44,7 @@ enum Verb {
     Explore(explore::Arguments),
     Replay(replay::Arguments),
     Shrink(shrink::Arguments),
+    Check(check::Arguments),
     List(list::Arguments),
     Init(init::Arguments),
 }
@@ -87,6 +90,7 @@ fn serve(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
         Verb::Explore(arguments) => explore::run(registry, arguments),
         Verb::Replay(arguments) => replay::run(registry, arguments),
         Verb::Shrink(arguments) => shrink::run(registry, arguments),
+        Verb::Check(arguments) => check::run(arguments),
         Verb::List(arguments) => list::run(registry, arguments),
         Verb::Init(arguments) => init::run(arguments),
     }

@@ -2,7 +2,7 @@
 
 use crate::exit::{self, Failure};
 use crate::results::say;
-use crate::{Registry, find, output, repros};
+use crate::{Registry, engines, find, output, repros};
 use clap::Args;
 use explorer::{Replay, Replayed, repro, story};
 use std::io::IsTerminal as _;
@@ -72,7 +72,8 @@ pub(crate) fn load(registry: &Registry, path: &Path) -> Result<Replay, Failure> 
     let header = repro::header(path, &text)?;
     let scenario = find(registry, &header.case.scenario)
         .map_err(|gone| Failure::bad_input(format!("{}: {}", path.display(), gone.message)))?;
-    Ok(scenario.replay(path, &text)?)
+    let engine = engines::named(header.engine.as_deref())?;
+    Ok(scenario.replay_on(engine.as_ref(), path, &text)?)
 }
 
 fn describe(event: &TraceEvent, names: &[String]) -> String {

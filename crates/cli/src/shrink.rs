@@ -2,7 +2,7 @@
 
 use crate::exit::{self, Failure};
 use crate::results::say;
-use crate::{Registry, find, output, repros};
+use crate::{Registry, engines, find, output, repros};
 use clap::Args;
 use explorer::{Replayed, repro};
 use std::path::{Path, PathBuf};
@@ -30,10 +30,11 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     let header = repro::header(&path, &text)?;
     let scenario = find(registry, &header.case.scenario)
         .map_err(|gone| Failure::bad_input(format!("{}: {}", path.display(), gone.message)))?;
+    let engine = engines::named(header.engine.as_deref())?;
     let beside = path.parent().unwrap_or(Path::new(""));
     if arguments.refit {
-        let again = scenario.refit(&path, &text)?;
-        let replay = scenario.replay(&path, &again)?;
+        let again = scenario.refit(engine.as_ref(), &path, &text)?;
+        let replay = scenario.replay_on(engine.as_ref(), &path, &again)?;
         match &replay.replayed {
             Replayed::Reproduces => text = again,
             Replayed::Passes => return placed(&path, &again, arguments),
@@ -43,7 +44,7 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
             }
         }
     }
-    let Some(exhibit) = scenario.shrink(&path, &text)? else {
+    let Some(exhibit) = scenario.shrink(engine.as_ref(), &path, &text)? else {
         say("  shrink   nothing to do: the case does not fail")?;
         return Ok(exit::HOLDS);
     };

@@ -1,14 +1,16 @@
 //! Scenarios with their types erased: what the command line, the registry and the fuzzer see.
 
 use crate::campaign::{self, Budget, Progress, Report};
+use crate::engine::{Engine, Runner};
 use crate::generate::{Narrow, case_of_bytes, case_of_seed};
-use crate::judge::{Outcome, Record, judge, judge_recorded, judge_within};
+use crate::judge::{Outcome, Record, judge, judge_within};
 use crate::repro::{self, Repro, ReproError, Status};
 use crate::scenario::{CaseFor, Scenario, Shape};
-use crate::shrink::{Shrunk, shrink};
+use crate::shrink::{Shrunk, shrink_on};
 use crate::story;
 use checkers::Anomaly;
 use std::path::Path;
+use std::sync::Arc;
 use world::{Edge, Fault, Place, Seed, TraceEvent};
 
 /// A failing case, made small, in the form in which it is shown and saved.
@@ -100,6 +102,9 @@ impl Replay {
     }
 }
 
+/// The engine to run on, if it is not the heap engine.
+pub type On<'a> = Option<&'a Arc<dyn Engine>>;
+
 /// A scenario as the registry knows it.
 pub trait AnyScenario: Send + Sync {
     /// Its name.
@@ -114,33 +119,38 @@ pub trait AnyScenario: Send + Sync {
     fn explore(&self, budget: &Budget, progress: &Progress) -> Report;
     /// Runs one seed, makes its failure small and tells it; `None` if it does not fail.
     fn exhibit(&self, seed: Seed, narrow: &Narrow, shrinking: bool) -> Option<Exhibit>;
-    /// Runs a saved case again.
+    /// Runs a saved case again, on the heap engine.
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
     fn replay(&self, path: &Path, text: &str) -> Result<Replay, ReproError> {
-        self.replay_within(path, text, None)
+        self.replay_on(None, path, text)
     }
+    /// As [`AnyScenario::replay`], on another engine.
+    ///
+    /// # Errors
+    /// If its text is not a repro of this scenario.
+    fn replay_on(&self, engine: On<'_>, path: &Path, text: &str) -> Result<Replay, ReproError>;
     /// As [`AnyScenario::replay`]; a run that takes more steps than that is given up as a livelock.
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
-    fn replay_within(
-        &self,
-        path: &Path,
-        text: &str,
-        steps: Option<u64>,
-    ) -> Result<Replay, ReproError>;
+    fn replay_within(&self, path: &Path, text: &str, steps: u64) -> Result<Replay, ReproError>;
     /// Makes a saved case smaller. `None` if it does not fail.
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
-    fn shrink(&self, path: &Path, text: &str) -> Result<Option<Exhibit>, ReproError>;
+    fn shrink(
+        &self,
+        engine: On<'_>,
+        path: &Path,
+        text: &str,
+    ) -> Result<Option<Exhibit>, ReproError>;
     /// The text of a repro whose faults that find no event are placed again, near where they were.
     ///
     /// # Errors
     /// If its text is not a repro of this scenario.
-    fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError>;
+    fn refit(&self, engine: On<'_>, path: &Path, text: &str) -> Result<String, ReproError>;
     /// Runs the case that bytes spell.
     fn fuzz(&self, bytes: &[u8], narrow: &Narrow) -> Outcome;
     /// Runs the case that bytes spell, makes its failure small and tells it; `None` if it does not
@@ -178,38 +188,37 @@ impl<S: Scenario> AnyScenario for S {
     }
 
     fn exhibit(&self, seed: Seed, narrow: &Narrow, shrinking: bool) -> Option<Exhibit> {
-        exhibit(self, case_of_seed(self, seed, narrow), shrinking)
+        let runner = Runner::new(self, narrow.engine.as_ref());
+        exhibit_on(runner, case_of_seed(self, seed, narrow), shrinking)
     }
 
-    fn replay_within(
+    fn replay_on(&self, engine: On<'_>, path: &Path, text: &str) -> Result<Replay, ReproError> {
+        let repro = repro::parse(self, path, text)?;
+        let ran = Runner::new(self, engine).record(&repro.case);
+        Ok(replayed(self, repro, ran))
+    }
+
+    fn replay_within(&self, path: &Path, text: &str, steps: u64) -> Result<Replay, ReproError> {
+        let repro = repro::parse(self, path, text)?;
+        let ran = judge_within(self, &repro.case, Some(steps));
+        Ok(replayed(self, repro, ran))
+    }
+
+    fn shrink(
         &self,
+        engine: On<'_>,
         path: &Path,
         text: &str,
-        steps: Option<u64>,
-    ) -> Result<Replay, ReproError> {
-        let repro = repro::parse(self, path, text)?;
-        let (outcome, record) = judge_within(self, &repro.case, steps);
-        let replayed = compare(&repro, &outcome, &record);
-        let names = names(self, &repro.case);
-        Ok(Replay {
-            status: repro.status,
-            replayed,
-            outcome,
-            expected_digest: repro.digest,
-            story: story::tell(&record, &repro.case.faults, &names),
-            events: record.events,
-            names,
-        })
+    ) -> Result<Option<Exhibit>, ReproError> {
+        let case = repro::parse(self, path, text)?.case;
+        Ok(exhibit_on(Runner::new(self, engine), case, true))
     }
 
-    fn shrink(&self, path: &Path, text: &str) -> Result<Option<Exhibit>, ReproError> {
-        Ok(exhibit(self, repro::parse(self, path, text)?.case, true))
-    }
-
-    fn refit(&self, path: &Path, text: &str) -> Result<String, ReproError> {
+    fn refit(&self, engine: On<'_>, path: &Path, text: &str) -> Result<String, ReproError> {
         let mut repro = repro::parse(self, path, text)?;
-        place_again(self, &mut repro);
-        repro.digest = repro::hex(judge(self, &repro.case).digest);
+        let runner = Runner::new(self, engine);
+        place_again(&runner, &mut repro);
+        repro.digest = repro::hex(runner.judge(&repro.case).digest);
         repro.to_text().map_err(|reason| ReproError::Text { path: path.to_owned(), reason })
     }
 
@@ -218,7 +227,7 @@ impl<S: Scenario> AnyScenario for S {
     }
 
     fn exhibit_bytes(&self, bytes: &[u8], narrow: &Narrow) -> Option<Exhibit> {
-        exhibit(self, case_of_bytes(self, bytes, narrow), true)
+        exhibit_on(Runner::new(self, None), case_of_bytes(self, bytes, narrow), true)
     }
 
     fn bytes_text(&self, bytes: &[u8], narrow: &Narrow) -> Result<String, String> {
@@ -238,16 +247,25 @@ impl<S: Scenario> AnyScenario for S {
 
 /// Makes a failing case small and tells it; `None` if it does not fail.
 pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> Option<Exhibit> {
-    let found = judge(scenario, &case);
+    exhibit_on(Runner::new(scenario, None), case, shrinking)
+}
+
+fn exhibit_on<S: Scenario>(
+    runner: Runner<'_, S>,
+    case: CaseFor<S>,
+    shrinking: bool,
+) -> Option<Exhibit> {
+    let scenario = runner.scenario();
+    let found = runner.judge(&case);
     let (seed, signature) = (case.seed, found.verdict.anomaly()?.signature());
     let size = (case.calls.len(), case.faults.len());
     let shrunk = if shrinking {
-        smallest(scenario, case, &signature)
+        smallest(runner, case, &signature)
     } else {
         Shrunk { case, runs: 0, before: size, after: size }
     };
     let Shrunk { case, runs, before, after } = shrunk;
-    let (outcome, record) = judge_recorded(scenario, &case);
+    let (outcome, record) = runner.record(&case);
     let anomaly = outcome.verdict.anomaly()?.clone();
     let story = story::tell(&record, &case.faults, &names(scenario, &case));
     Some(Exhibit {
@@ -260,16 +278,23 @@ pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> 
         after,
         runs,
         story,
-        repro: Repro::open(&anomaly, outcome.digest, case).to_text().unwrap_or_default(),
+        repro: Repro::open(&anomaly, outcome.digest, case)
+            .on(runner.engine_name())
+            .to_text()
+            .unwrap_or_default(),
         anomaly,
     })
 }
 
 /// Shrinks a case, and others with the same signature, most of them small from the start: a large
 /// case shrinks to a near minimum, and not always to the smallest one.
-fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
+fn smallest<S: Scenario>(
+    runner: Runner<'_, S>,
+    case: CaseFor<S>,
+    signature: &str,
+) -> Shrunk<CaseFor<S>> {
     let (seed, mutant) = (case.seed, case.mutant.clone());
-    let mut best = shrink(scenario, case, signature);
+    let mut best = shrink_on(runner, case, signature);
     let size = |shrunk: &Shrunk<CaseFor<S>>| shrunk.after.0 + 2 * shrunk.after.1;
     let mut narrow = Narrow { mutant, ..Narrow::default() };
     let mut hits = 0;
@@ -278,11 +303,11 @@ fn smallest<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shr
         // is too rare for small cases is sought in large ones.
         narrow.max_faults = index.is_multiple_of(2).then_some(2);
         narrow.max_calls = (index % 4 != 3).then_some(4);
-        let case = case_of_seed(scenario, campaign::seed_of(seed.0, index), &narrow);
+        let case = case_of_seed(runner.scenario(), campaign::seed_of(seed.0, index), &narrow);
         best.runs += 1;
-        let verdict = judge(scenario, &case).verdict;
+        let verdict = runner.judge(&case).verdict;
         if verdict.anomaly().is_some_and(|anomaly| anomaly.signature() == signature) {
-            let other = shrink(scenario, case, signature);
+            let other = shrink_on(runner, case, signature);
             best.runs += other.runs;
             if size(&other) < size(&best) {
                 (best.case, best.after) = (other.case, other.after);
@@ -304,6 +329,25 @@ fn names<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Vec<String> {
     let servers = (0..case.nodes.len() as u16).map(node::NodeId);
     let servers = servers.map(|node| scenario.role(&case.nodes, node));
     servers.chain((0..case.clients.count).map(|client| format!("client {client}"))).collect()
+}
+
+/// Compares a run with the repro that it is of.
+fn replayed<S: Scenario>(
+    scenario: &S,
+    repro: Repro<CaseFor<S>>,
+    (outcome, record): (Outcome, Record),
+) -> Replay {
+    let replayed = compare(&repro, &outcome, &record);
+    let names = names(scenario, &repro.case);
+    Replay {
+        status: repro.status,
+        replayed,
+        outcome,
+        expected_digest: repro.digest,
+        story: story::tell(&record, &repro.case.faults, &names),
+        events: record.events,
+        names,
+    }
 }
 
 fn compare<C>(repro: &Repro<C>, outcome: &Outcome, record: &Record) -> Replayed {
@@ -348,15 +392,15 @@ fn place(fault: &Fault) -> String {
 
 /// Searches near the place of each fault that finds no event, and puts it where the file's verdict
 /// comes back; or, if none brings it back, where it strikes at all.
-fn place_again<S: Scenario>(scenario: &S, repro: &mut Repro<CaseFor<S>>) {
-    let missed = judge_recorded(scenario, &repro.case).1.missed;
+fn place_again<S: Scenario>(runner: &Runner<'_, S>, repro: &mut Repro<CaseFor<S>>) {
+    let missed = runner.record(&repro.case).1.missed;
     for fault in missed {
         let Some(index) = repro.case.faults.iter().position(|f| f.id == fault.id) else { continue };
         let mut striking = None;
         for place in near(&fault.place) {
             let mut case = repro.case.clone();
             case.faults[index].place = place;
-            let (outcome, record) = judge_recorded(scenario, &case);
+            let (outcome, record) = runner.record(&case);
             let same = outcome.verdict.anomaly().is_some_and(|a| a.signature() == repro.signature);
             if same {
                 striking = Some(case);

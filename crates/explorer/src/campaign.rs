@@ -1,12 +1,14 @@
 //! A campaign: many seeds, all cores, one report that does not depend on how many there were.
 
+use crate::engine::Runner;
 use crate::generate::{Narrow, case_of_seed};
-use crate::judge::{Outcome, Record, judge, judge_recorded};
+use crate::judge::{Outcome, Record};
 use crate::planted;
 use crate::repro;
 use crate::scenario::{CaseFor, Expected, Scenario, Shape};
 use checkers::{Anomaly, Verdict};
 use node::mix;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -201,7 +203,7 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
     let campaign = budget.campaign.unwrap_or_else(|| campaign_of(&scenario.name()));
     let seeds = if budget.only.is_some() { 1 } else { budget.seeds };
     let shared = Shared {
-        scenario,
+        runner: Runner::new(scenario, budget.narrow.engine.as_ref()),
         budget,
         progress,
         campaign,
@@ -238,7 +240,7 @@ const TWICE: u64 = 20;
 const READ_BACK: u64 = 100;
 
 struct Shared<'a, S: Scenario> {
-    scenario: &'a S,
+    runner: Runner<'a, S>,
     budget: &'a Budget,
     progress: &'a Progress,
     campaign: u64,
@@ -274,8 +276,8 @@ impl<S: Scenario> Shared<'_, S> {
         let mut stats = Stats { end: first, ..Stats::default() };
         for index in first..end {
             let seed = self.budget.only.unwrap_or_else(|| seed_of(self.campaign, index));
-            let case = case_of_seed(self.scenario, seed, &self.budget.narrow);
-            let outcome = judge(self.scenario, &case);
+            let case = case_of_seed(self.runner.scenario(), seed, &self.budget.narrow);
+            let outcome = self.runner.judge(&case);
             stats.end = index + 1;
             self.progress.cases.fetch_add(1, Ordering::Relaxed);
             self.progress.steps.fetch_add(outcome.steps, Ordering::Relaxed);
@@ -307,21 +309,22 @@ impl<S: Scenario> Shared<'_, S> {
         {
             return Some(Broken::File { seed, reason });
         }
-        if index.is_multiple_of(TWICE) && judge(self.scenario, case).digest != outcome.digest {
-            return Some(Broken::Nondeterminism {
-                seed,
-                event: first_difference(self.scenario, case),
-            });
+        if index.is_multiple_of(TWICE)
+            && self.runner.is_deterministic()
+            && self.runner.judge(case).digest != outcome.digest
+        {
+            let event = first_difference(&self.runner, case);
+            return Some(Broken::Nondeterminism { seed, event });
         }
         None
     }
 }
 
 /// Runs a case again and again until two runs differ, and names the first event that does.
-fn first_difference<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> String {
-    let (_, first) = judge_recorded(scenario, case);
+fn first_difference<S: Scenario>(runner: &Runner<'_, S>, case: &CaseFor<S>) -> String {
+    let (_, first) = runner.record(case);
     for _ in 0..100 {
-        let (_, again) = judge_recorded(scenario, case);
+        let (_, again) = runner.record(case);
         if let Some(event) = differs(&first, &again) {
             return event;
         }
@@ -356,7 +359,7 @@ struct Stats {
     deliveries: u64,
     operations: (u64, u64),
     faults: Vec<Tally>,
-    marks: BTreeMap<&'static str, u64>,
+    marks: BTreeMap<Cow<'static, str>, u64>,
     unknown: u64,
     reason: Option<String>,
     findings: BTreeMap<String, Finding>,
@@ -453,7 +456,7 @@ impl Stats {
         findings.sort_by_key(|finding| finding.index);
         let mut marks: BTreeMap<String, u64> =
             shape.marks.iter().map(|mark| ((*mark).to_owned(), 0)).collect();
-        marks.extend(self.marks.into_iter().map(|(mark, count)| (mark.to_owned(), count)));
+        marks.extend(self.marks.into_iter().map(|(mark, count)| (mark.into_owned(), count)));
         let kinds = world::FaultKind::ALL.iter().zip(self.faults);
         Report {
             scenario: scenario.name(),
@@ -496,9 +499,12 @@ impl Stats {
                 reasons.push(format!("vacuous: {kind} was drawn in {drawn} cases without effect"));
             }
         }
-        let narrowed = budget.narrow.faults.is_some() || budget.narrow.max_faults.is_some();
+        let engine = budget.narrow.engine.as_ref().map_or(Faults::ALL, |engine| engine.kinds());
+        let narrowed = budget.narrow.faults.is_some()
+            || budget.narrow.max_faults.is_some()
+            || shape.faults.only(engine) != shape.faults;
         if self.cases >= 1000 && !narrowed {
-            for mark in shape.marks.iter().filter(|mark| !self.marks.contains_key(*mark)) {
+            for mark in shape.marks.iter().filter(|mark| !self.marks.contains_key(**mark)) {
                 reasons.push(format!("vacuous: mark {mark:?} was never reached"));
             }
         }

@@ -1,10 +1,12 @@
 //! Cases out of choices. A seed's choices come from a random stream, a fuzzer's from its bytes: the
 //! decoder is the same, and every outcome of every choice is a valid case.
 
+use crate::engine::Engine;
 use crate::scenario::{CaseFor, ConfigOf, OpOf, Scenario, Shape};
 use node::{NodeId, mix};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::sync::Arc;
 use std::time::Duration;
 use world::case::{CASE_VERSION, Clients, Profile};
 use world::fault::{Direction, EffectPattern};
@@ -24,6 +26,8 @@ pub struct Narrow {
     pub max_calls: Option<u16>,
     /// The planted bug.
     pub mutant: Option<Mutant>,
+    /// Where they run, if not on the heap engine: they have only the faults that it has.
+    pub engine: Option<Arc<dyn Engine>>,
 }
 
 /// Where choices come from.
@@ -169,7 +173,9 @@ fn generate<S: Scenario>(
     let mut shape = scenario.shape();
     shape.calls = shape.calls.min(narrow.max_calls.unwrap_or(u16::MAX));
     let nodes = pick(&scenario.cluster(&shape), c);
-    let kinds = swarm(shape.faults.only(narrow.faults.unwrap_or(Faults::ALL)), c);
+    let engine = narrow.engine.as_ref().map_or(Faults::ALL, |engine| engine.kinds());
+    let kinds = narrow.faults.unwrap_or(Faults::ALL).only(engine);
+    let kinds = swarm(shape.faults.only(kinds), c);
     let heal_at = shape.trouble / 4 + c.moment(shape.trouble * 3 / 4);
     // Calls come in bursts or far apart, and faults where calls are.
     let busy = heal_at / c.of(&[1, 1, 10, 100]);

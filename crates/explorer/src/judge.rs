@@ -3,14 +3,16 @@
 use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
+use serde::{Deserialize, Serialize};
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
-use world::{Drawn, End, Fault, Faults, TraceEvent, Uses, World};
+use world::{Drawn, End, Fault, Faults, Scene, TraceEvent, Uses, World};
 
 /// What a run came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// What the scenario says of it.
     pub verdict: Verdict,
@@ -27,16 +29,30 @@ pub struct Outcome {
     /// Fault kinds that changed what happened.
     pub effective: Faults,
     /// What was worth counting.
-    pub marks: Vec<(&'static str, u32)>,
+    pub marks: Vec<(Cow<'static, str>, u32)>,
     /// What nodes made use of.
     pub uses: Uses,
 }
 
 impl Outcome {
     /// Of a case that was not run.
-    fn unknown(reason: String) -> Self {
+    pub(crate) fn unknown(reason: String) -> Self {
+        Self::of(Verdict::Unknown(reason))
+    }
+
+    /// That of a run of which nothing is known but that it is a finding.
+    pub fn violated(
+        checker: &'static str,
+        class: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::of(Verdict::violated(checker, class, message))
+    }
+
+    /// A verdict, and nothing else.
+    fn of(verdict: Verdict) -> Self {
         Self {
-            verdict: Verdict::Unknown(reason),
+            verdict,
             digest: 0,
             ended_at: 0,
             steps: 0,
@@ -50,7 +66,7 @@ impl Outcome {
 }
 
 /// What a run left for a person to look at.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Every event.
     pub events: Vec<TraceEvent>,
@@ -91,15 +107,20 @@ pub(crate) struct Watch {
 /// Runs a case on the right node, or on the broken one that it names.
 fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
     match planted::own(scenario, case.mutant.as_ref()) {
-        Ok(None) => run(scenario, case, watch),
+        Ok(None) => run(scenario, World::new(case), case, watch),
         Ok(Some(planted)) => planted.run(case, watch),
         // Whoever reads a case refuses it before this.
         Err(reason) => (Outcome::unknown(reason), Record::default()),
     }
 }
 
-pub(crate) fn run<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
-    let mut world = World::new(case);
+/// Runs a world of this case to its end.
+pub(crate) fn run<S: Scenario>(
+    scenario: &S,
+    mut world: World<S::Node>,
+    case: &CaseFor<S>,
+    watch: Watch,
+) -> (Outcome, Record) {
     if watch.record {
         world.record();
     }
@@ -114,11 +135,11 @@ pub(crate) fn run<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) ->
                 return verdict;
             }
         }
-        let run = Run { case, world: &world };
+        let run = Run { case, scene: &world };
         ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
     });
     let verdict = verdict.unwrap_or_else(|panic| panicked(panic, &world));
-    let run = Run { case, world: &world };
+    let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
         digest: world.digest(),
@@ -127,7 +148,7 @@ pub(crate) fn run<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) ->
         deliveries: world.deliveries(),
         operations: run.counts(),
         effective: world.effective(),
-        marks: world.marks().to_vec(),
+        marks: world.marks().iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect(),
         uses: world.uses(),
     };
     let record = match watch.record {

@@ -3,6 +3,7 @@
 //! - [`scenario`]: what to try and what must hold
 //! - [`generate`]: cases out of seeds, or out of a fuzzer's bytes
 //! - [`mod@judge`]: one run of one case
+//! - [`engine`]: where it runs, if not on the heap engine
 //! - [`planted`]: a scenario's own planted bugs
 //! - [`campaign`]: many seeds on all cores
 //! - [`mod@shrink`]: smaller cases with the same signature
@@ -12,6 +13,7 @@
 
 pub mod any;
 pub mod campaign;
+pub mod engine;
 pub mod generate;
 pub mod judge;
 pub mod planted;
@@ -26,6 +28,7 @@ pub use serde;
 pub use any::{AnyScenario, Exhibit, Replay, Replayed};
 pub use campaign::{Broken, Budget, Finding, Progress, Report, campaign_of, explore, seed_of};
 pub use checkers::{Anomaly, Verdict};
+pub use engine::Engine;
 pub use generate::{Narrow, case_of_bytes, case_of_seed};
 pub use judge::{Outcome, Record, judge, judge_recorded};
 pub use planted::Planted;

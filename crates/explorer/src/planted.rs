@@ -7,7 +7,7 @@ use crate::judge::{Outcome, Record, Watch, run};
 use crate::scenario::{Expected, OpOf, Scenario};
 use crate::{CaseFor, ConfigOf};
 use node::Node;
-use world::{Case, Mutant};
+use world::{Case, Make, Mutant, World};
 
 /// A planted bug, and what runs a case under it.
 pub struct Planted<Op, Config> {
@@ -22,14 +22,22 @@ pub struct Planted<Op, Config> {
 
 type Run<Op, Config> = Box<dyn Fn(&Case<Op, Config>, Watch) -> (Outcome, Record) + Send + Sync>;
 
-impl<Op, Config> Planted<Op, Config> {
-    /// The bug of `scenario`'s node. Of that scenario only `invariant`, `progress` and `check` are
-    /// asked: cases are the right one's.
-    pub fn new<S>(id: &'static str, about: String, expected: Expected, scenario: S) -> Self
+impl<Op: 'static, Config: 'static> Planted<Op, Config> {
+    /// The bug of the nodes that `make` makes. Of `scenario` only `invariant`, `progress` and
+    /// `check` are asked: cases are the right one's.
+    pub fn new<S, N>(
+        id: &'static str,
+        about: String,
+        expected: Expected,
+        scenario: S,
+        make: Make<N>,
+    ) -> Self
     where
-        S: Scenario<Node: Node<Op = Op, Config = Config>>,
+        N: Node<Op = Op, Config = Config>,
+        S: Scenario<Node = N>,
     {
-        Self { id, about, expected, run: Box::new(move |case, watch| run(&scenario, case, watch)) }
+        let run = move |case: &_, watch| run(&scenario, World::made_by(case, make), case, watch);
+        Self { id, about, expected, run: Box::new(run) }
     }
 
     pub(crate) fn run(&self, case: &Case<Op, Config>, watch: Watch) -> (Outcome, Record) {

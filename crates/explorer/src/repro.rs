@@ -43,6 +43,9 @@ pub struct Repro<C> {
     pub digest: String,
     /// The version of Tribunal that wrote it.
     pub tribunal: String,
+    /// Where it runs, if not on the heap engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// The case.
     pub case: C,
 }
@@ -52,6 +55,9 @@ pub struct Repro<C> {
 pub struct Header {
     /// [`REPRO_VERSION`].
     pub version: u32,
+    /// Where it runs, if not on the heap engine.
+    #[serde(default)]
+    pub engine: Option<String>,
     /// The case's own header.
     pub case: CaseHeader,
 }
@@ -106,8 +112,15 @@ impl<C: Serialize> Repro<C> {
             message: anomaly.to_string(),
             digest: hex(digest),
             tribunal: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: None,
             case,
         }
+    }
+
+    /// The same, for this engine.
+    #[must_use]
+    pub fn on(self, engine: Option<&str>) -> Self {
+        Self { engine: engine.map(str::to_owned), ..self }
     }
 
     /// Its text.

@@ -7,7 +7,7 @@ use node::{Node, NodeId};
 use proptest::strategy::Strategy;
 use std::ops::Deref;
 use std::time::Duration;
-use world::{CaseOf, Faults, World};
+use world::{CaseOf, Faults, Scene};
 
 /// The operation type of a scenario.
 pub type OpOf<S> = <<S as Scenario>::Node as Node>::Op;
@@ -150,11 +150,11 @@ pub trait Scenario: Send + Sync + 'static {
     }
 
     /// Made anew for each run and asked after every step: it may keep state.
-    fn invariant(&self) -> impl FnMut(&World<Self::Node>) -> Verdict
+    fn invariant(&self) -> impl FnMut(&dyn Scene<Self::Node>) -> Verdict
     where
         Self: Sized,
     {
-        |_: &World<Self::Node>| Verdict::Holds
+        |_: &dyn Scene<Self::Node>| Verdict::Holds
     }
 
     /// After the run: what must have come true since heal.
@@ -166,26 +166,26 @@ pub trait Scenario: Send + Sync + 'static {
     fn check(&self, run: &Run<Self::Node>) -> Verdict;
 }
 
-/// A finished run, as checkers see it: its case, and the world as it was left.
+/// A finished run, as checks see it: its case, and the scene as it was left.
 pub struct Run<'a, N: Node> {
     /// What was tried.
     pub case: &'a CaseOf<N>,
     /// What is left.
-    pub world: &'a World<N>,
+    pub scene: &'a dyn Scene<N>,
 }
 
-impl<N: Node> Deref for Run<'_, N> {
-    type Target = World<N>;
+impl<'a, N: Node> Deref for Run<'a, N> {
+    type Target = dyn Scene<N> + 'a;
 
-    fn deref(&self) -> &World<N> {
-        self.world
+    fn deref(&self) -> &Self::Target {
+        self.scene
     }
 }
 
 impl<N: Node> Run<'_, N> {
     /// What clients and roles saw.
     pub fn history(&self) -> &History<N::Op, N::Ret> {
-        self.world.history()
+        self.scene.history()
     }
 
     /// How many operations there were, and how many of them took effect.

@@ -1,7 +1,8 @@
 //! The shrinker: works on the case as data, never by drawing again. What is left is 1-minimal: no
 //! call, fault, node or client can be left out without losing the signature.
 
-use crate::judge::{Record, judge, judge_recorded};
+use crate::engine::Runner;
+use crate::judge::Record;
 use crate::scenario::{CaseFor, OpOf, Scenario};
 use node::{EffectKind, NodeId};
 use std::collections::BTreeMap;
@@ -30,9 +31,18 @@ const MOST_RUNS: u64 = 20_000;
 /// Makes a case smaller while its signature stays the same. A case that does not show the signature
 /// comes back as it is.
 pub fn shrink<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
-    let (_, record) = judge_recorded(scenario, &case);
+    shrink_on(Runner::new(scenario, None), case, signature)
+}
+
+/// As [`shrink`], on the engine of a runner.
+pub(crate) fn shrink_on<S: Scenario>(
+    runner: Runner<'_, S>,
+    case: CaseFor<S>,
+    signature: &str,
+) -> Shrunk<CaseFor<S>> {
+    let (_, record) = runner.record(&case);
     let before = (case.calls.len(), case.faults.len() + record.drawn.len());
-    let mut shrinker = Shrinker { scenario, signature, best: case, runs: 0 };
+    let mut shrinker = Shrinker { runner, signature, best: case, runs: 0 };
     shrinker.run();
     let Shrinker { best, runs, .. } = shrinker;
     let after = (best.calls.len(), best.faults.len());
@@ -40,7 +50,7 @@ pub fn shrink<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> S
 }
 
 struct Shrinker<'a, S: Scenario> {
-    scenario: &'a S,
+    runner: Runner<'a, S>,
     signature: &'a str,
     best: CaseFor<S>,
     runs: u64,
@@ -76,7 +86,7 @@ impl<S: Scenario> Shrinker<'_, S> {
     /// Lets every call begin at the time at which it really begins, so that the end of a client's
     /// earlier call no longer matters to it.
     fn pin_calls(&mut self) {
-        let (_, record) = judge_recorded(self.scenario, &self.best);
+        let (_, record) = self.runner.record(&self.best);
         let begins = record.events.iter().filter_map(|event| match (event.what, event.origin) {
             (Happening::Invoke, Some(Origin::Call(call))) if event.incarnation == 0 => {
                 Some((call, Duration::from_nanos(event.at)))
@@ -94,7 +104,7 @@ impl<S: Scenario> Shrinker<'_, S> {
     /// Lets faults that strike at an effect strike at its time, so that counting effects no longer
     /// ties them to calls that have nothing to do with them. They get named places in the end.
     fn pin_faults(&mut self) {
-        let (_, record) = judge_recorded(self.scenario, &self.best);
+        let (_, record) = self.runner.record(&self.best);
         for index in 0..self.best.faults.len() {
             let fault = &self.best.faults[index];
             if let (Place::Effect { .. }, Some(at)) = (&fault.place, struck(&record.events, fault))
@@ -136,12 +146,12 @@ impl<S: Scenario> Shrinker<'_, S> {
             || candidate == self.best
             || candidate.calls.is_empty()
             || candidate.check().is_err()
-            || !self.scenario.valid(&candidate)
+            || !self.runner.scenario().valid(&candidate)
         {
             return false;
         }
         self.runs += 1;
-        let outcome = judge(self.scenario, &candidate);
+        let outcome = self.runner.judge(&candidate);
         let same = outcome.verdict.anomaly().is_some_and(|a| a.signature() == self.signature);
         if same {
             self.best = candidate;
@@ -189,7 +199,7 @@ impl<S: Scenario> Shrinker<'_, S> {
         if self.best.network.fates().is_empty() {
             return;
         }
-        let (_, record) = judge_recorded(self.scenario, &self.best);
+        let (_, record) = self.runner.record(&self.best);
         let Record { drawn, .. } = record;
         self.edit(|case| {
             case.network = case.network.calm();
@@ -205,14 +215,16 @@ impl<S: Scenario> Shrinker<'_, S> {
 
     fn drop_nodes(&mut self) {
         for node in (0..self.best.nodes.len() as u16).rev().map(NodeId) {
-            let Some(nodes) = self.scenario.without_node(&self.best.nodes, node) else { continue };
+            let Some(nodes) = self.runner.scenario().without_node(&self.best.nodes, node) else {
+                continue;
+            };
             let mut candidate = self.best.clone();
             candidate.nodes = nodes;
             candidate.faults.retain(|fault| !strikes(fault, node));
             candidate.faults.iter_mut().for_each(|fault| leave_out(fault, node));
             candidate.calls.retain(|call| call.to != node);
             for call in &mut candidate.calls {
-                self.scenario.fit(&mut call.op, &candidate.nodes);
+                self.runner.scenario().fit(&mut call.op, &candidate.nodes);
             }
             renumber(&mut candidate, |n| if n > node { NodeId(n.0 - 1) } else { n });
             self.offer(candidate);
@@ -288,7 +300,7 @@ impl<S: Scenario> Shrinker<'_, S> {
             if named || clock {
                 continue;
             }
-            let (_, record) = judge_recorded(self.scenario, &self.best);
+            let (_, record) = self.runner.record(&self.best);
             for place in beside(&record.events, &fault) {
                 if self.edit(|case| case.faults[index].place = place) {
                     break;
@@ -328,7 +340,7 @@ impl<S: Scenario> Shrinker<'_, S> {
             }
             let took = candidates.into_iter().any(|value| {
                 let Ok(mut op) = value.try_into::<OpOf<S>>() else { return false };
-                self.scenario.fit(&mut op, &self.best.nodes);
+                self.runner.scenario().fit(&mut op, &self.best.nodes);
                 self.edit(|case| case.calls[index].op = op)
             });
             if !took {

@@ -9,6 +9,8 @@
 //! What [`read`] returns is well-formed: every completion has its invocation, and no process does
 //! two things at once. The order of the lines is the order of the run; `at` is for people.
 
+use crate::recorded::{self, Kind, Misread, Process, Recorded};
+use crate::value::Value;
 use crate::{Actor, Event, History, What};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -174,24 +176,104 @@ pub fn read<Op: DeserializeOwned, Ret: DeserializeOwned>(
     let mut order = Order::default();
     let mut text = Vec::new();
     for line in 1.. {
-        let at = |problem| ReadError { line, problem };
-        if !read_line(&mut input, &mut text).map_err(at)? {
-            if line == 1 {
-                return Err(at(Problem::NoHeader));
-            }
-            break;
+        match next(&mut input, &mut text, line, &mut order) {
+            Ok(Next::Header) => {}
+            Ok(Next::Event(event)) => history.events.push(event),
+            Ok(Next::End) => break,
+            Err(problem) => return Err(ReadError { line, problem }),
         }
-        if line == 1 {
-            header(&text).map_err(at)?;
-            continue;
-        }
-        let event = serde_json::from_slice(&text).map_err(|error| {
-            at(if error.is_eof() { Problem::Truncated } else { Problem::NotAnEvent(error) })
-        })?;
-        order.follow(&event).map_err(at)?;
-        history.events.push(event);
     }
     Ok(history)
+}
+
+/// The operations of a text, untyped: an operation is `"read"`, or with its value `{"write":4}`.
+/// Every answer is the value of its completion.
+pub(crate) fn recorded(text: &str) -> impl Iterator<Item = Result<Recorded<'_>, Misread>> {
+    let mut order = Order::default();
+    let mut asked: Vec<String> = Vec::new();
+    let mut processes: BTreeMap<(Actor, u32), i64> = BTreeMap::new();
+    let mut bytes = text.as_bytes();
+    let mut bytes_of = Vec::new();
+    let mut line = 0;
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        loop {
+            if failed {
+                return None;
+            }
+            line += 1;
+            let next = next(&mut bytes, &mut bytes_of, line, &mut order);
+            let event: Event<Value<'_>, Value<'_>> = match next {
+                Ok(Next::Header) => continue,
+                Ok(Next::End) => return None,
+                Ok(Next::Event(event)) => event,
+                Err(problem) => {
+                    failed = true;
+                    return Some(Err(Misread { line, problem: problem.into() }));
+                }
+            };
+            let count = processes.len() as i64;
+            let process = *processes.entry((event.actor, event.process)).or_insert(count);
+            let op = event.op as usize;
+            let (kind, value) = match event.what {
+                What::Invoke(content) => {
+                    let Some((f, value)) = function(content) else {
+                        failed = true;
+                        let found = "this invocation".to_owned();
+                        let expected = "\"f\" or {\"f\":value}";
+                        let problem = recorded::Problem::Text { found, expected };
+                        return Some(Err(Misread { line, problem }));
+                    };
+                    asked.push(f);
+                    (Kind::Invoke, value)
+                }
+                What::Ok(value) => (Kind::Ok, value),
+                What::Fail(_) => (Kind::Fail, Value::Nil),
+                What::Info => (Kind::Info, Value::Nil),
+            };
+            let f = asked.get(op).cloned().unwrap_or_default().into();
+            let (process, time) = (Process::Number(process), Some(event.at));
+            return Some(Ok(Recorded { line, kind, process, f, key: None, value, time }));
+        }
+    })
+}
+
+/// An operation's function and its value: serde's way of telling an enum.
+fn function(content: Value<'_>) -> Option<(String, Value<'_>)> {
+    match content {
+        Value::Text(f) => Some((f.into_owned(), Value::Nil)),
+        Value::Map(mut entries) if entries.len() == 1 => {
+            let (f, value) = entries.pop()?;
+            Some((f.word()?.to_owned(), value))
+        }
+        _ => None,
+    }
+}
+
+/// What a line is.
+enum Next<Op, Ret> {
+    Header,
+    Event(Event<Op, Ret>),
+    End,
+}
+
+fn next<Op: DeserializeOwned, Ret: DeserializeOwned>(
+    input: &mut impl BufRead,
+    text: &mut Vec<u8>,
+    line: usize,
+    order: &mut Order,
+) -> Result<Next<Op, Ret>, Problem> {
+    if !read_line(input, text)? {
+        return if line == 1 { Err(Problem::NoHeader) } else { Ok(Next::End) };
+    }
+    if line == 1 {
+        return header(text).map(|()| Next::Header);
+    }
+    let event = serde_json::from_slice(text).map_err(|error| {
+        if error.is_eof() { Problem::Truncated } else { Problem::NotAnEvent(error) }
+    })?;
+    order.follow(&event)?;
+    Ok(Next::Event(event))
 }
 
 /// The next line, without its end; false after the last one.

@@ -3,7 +3,17 @@
 //! The words are Jepsen's: an operation is *invoked*, and completes *ok* (it took effect), *fail*
 //! (it never does) or *info* (nobody knows: it may take effect at any later time, or never).
 
+mod calls;
+pub mod edn;
+mod forms;
+mod jepsen_log;
+mod json;
 pub mod jsonl;
+pub mod recorded;
+mod told;
+pub mod value;
+
+pub use told::{Answer, Told};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -6,12 +6,12 @@
 //! build. A harness that finds none of them is green for nothing.
 //!
 //! A copy has the operations, results and configuration of the right protocol, and its own
-//! messages, records and timers. So it runs under the same scenario and is judged by the same
-//! judges. For each scenario there is a macro that names every copy that comes under it:
-//!
-//! ```text
-//! mutants::two_phase_commit!(plant)   // vec![plant::<mutants::a1::Node>(&mutants::A1), …]
-//! ```
+//! messages, records and timers. All copies of a protocol are one type, `two_phase_commit::Node`,
+//! which runs under the protocol's scenarios and is judged by its judges; `COPIES` beside it says
+//! what makes each.
+
+#[macro_use]
+mod copies;
 
 /// What is known of a planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ pub struct Bug {
     /// Who must find it, any one of these: the `checker / class` of its anomaly. Empty for a
     /// control.
     pub expected: &'static [&'static str],
+    /// Who else may be the first to see it, because it looks earlier in the run.
+    pub also: &'static [&'static str],
     /// How rare it is.
     pub class: Class,
     /// Where it was seen, or measured.

@@ -5,12 +5,18 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+mod idempotency_key;
 pub mod lease;
 mod lease_lock;
 pub mod naive;
+pub mod payment;
 mod quorum_register;
+mod raft;
 pub mod register;
+pub mod replicated;
 pub mod two_phase_commit;
 
+pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
 pub use quorum_register::QuorumRegister;
+pub use raft::Raft;

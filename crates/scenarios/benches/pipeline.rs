@@ -36,6 +36,11 @@ fn register(bencher: Bencher<'_, '_>) {
     trial(bencher, &scenarios::quorum_register::register());
 }
 
+#[divan::bench]
+fn raft_register(bencher: Bencher<'_, '_>) {
+    trial(bencher, &scenarios::raft::raft_register());
+}
+
 /// Making the cases alone.
 #[divan::bench]
 fn bank_cases_only(bencher: Bencher<'_, '_>) {

@@ -3,6 +3,7 @@
 
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
+use checkers::conservation::Ledger;
 use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
 use node::{Dice, NodeId};
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
-use world::World;
+use world::Scene;
 
 /// Accounts at each participant.
 const ACCOUNTS: u16 = 2;
@@ -137,9 +138,9 @@ impl<N: Commit> Scenario for Bank<N> {
         &self.mutants
     }
 
-    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+    fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut judge = Judge::default();
-        move |world: &World<N>| judge.step(world)
+        move |scene: &dyn Scene<N>| judge.step(scene)
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
@@ -152,17 +153,19 @@ impl<N: Commit> Scenario for Bank<N> {
 
 /// Every committed `read_all` saw all the money there is.
 fn sums<N: Commit>(run: &Run<N>) -> Verdict {
-    let all: Vec<(u16, Key, i64)> = accounts(&run.case.nodes).collect();
-    let money: i64 = all.iter().map(|(_, _, balance)| balance).sum();
+    let opening = || accounts(&run.case.nodes).map(|(at, key, sum)| ((at, key), sum));
+    let mut ledger = None;
+    let all = accounts(&run.case.nodes).count();
     for operation in run.history().operations() {
         let Outcome::Ok(Ret::Committed { values }) = operation.outcome else { continue };
-        if !is_read_all(operation.op) || operation.op.items.len() != all.len() {
+        if !is_read_all(operation.op) || operation.op.items.len() != all {
             continue;
         }
-        let sum: i64 = values.iter().map(|reading| reading.balance).sum();
-        if values.len() != all.len() || sum != money {
-            let message = format!("call {} read a sum of {sum}, expected {money}", operation.call);
-            return Verdict::violated("conservation", "read_all", message);
+        let call = format_args!("call {}", operation.call);
+        let balances = values.iter().map(|reading| ((reading.at, reading.key), reading.balance));
+        let ledger = ledger.get_or_insert_with(|| Ledger::new(opening()));
+        if let Err(anomaly) = ledger.snapshot(call, balances) {
+            return Verdict::Violated(*anomaly);
         }
     }
     Verdict::Holds

@@ -1,10 +1,9 @@
-//! What every atomic commitment owes: the judge that its scenarios share, and their clusters.
+//! What every atomic commitment owes: the facts of its runs that scenarios hand to the rules of
+//! [`checkers::commit`] and [`checkers::conservation`], and their clusters.
 //!
 //! While a run goes on, [`Judge`] looks at what becomes durable, at what nodes believe where that
-//! decides something, and at what clients are told: AC1 agreement, AC2 validity, AC3 stability;
-//! each operation applied at most once at each participant; no balance below 0; nothing applied of
-//! an operation whose client was told that it never is. Each is judged at the step that breaks it,
-//! because a later repair can make the end states agree.
+//! decides something, and at what clients are told: AC1 to AC3, effects, balances. Each is judged
+//! at the step that breaks it, because a later repair can make the end states agree.
 //!
 //! At the end, [`agreed`] is AC1 once more, over what nodes believe; [`settled`] is AC5; and
 //! [`verdicts`] compares what clients were told with what is durable, and every balance with the
@@ -16,9 +15,9 @@ mod verdicts;
 pub use judge::Judge;
 pub use verdicts::{agreed, settled, verdicts};
 
-use checkers::Anomaly;
-use node::{Dice, Node, NodeId, Observe};
+use node::{Dice, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Config, Durable, Key, Op, Ret, Role, TxId, View};
+use std::fmt;
 use std::time::Duration;
 use world::{Case, FaultKind, Faults};
 
@@ -80,6 +79,49 @@ pub fn cluster(
     roles.map(|role| Config { role, ..timing.clone() }).collect()
 }
 
+/// The rules, over nodes by their index.
+type Rules = checkers::commit::Commit<TxId, Call, Part>;
+
+/// An operation, as messages name it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Call(RequestId);
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {}", self.0.call)
+    }
+}
+
+/// An account of a participant, by that one's number in operations.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Account(u16, Key);
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of p{}", self.1, self.0 + 1)
+    }
+}
+
+/// What a node is called. It becomes text only where something is broken.
+#[derive(Clone, Copy)]
+enum Part {
+    Coordinator,
+    OneOfCoordinators(usize),
+    Participant(usize),
+    None(NodeId),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::OneOfCoordinators(place) => write!(f, "c{}", place + 1),
+            Self::Participant(place) => write!(f, "p{}", place + 1),
+            Self::None(node) => write!(f, "{node}"),
+        }
+    }
+}
+
 /// Who plays which part.
 #[derive(Clone, Debug, Default)]
 pub struct Cast {
@@ -104,13 +146,45 @@ impl Cast {
 
     /// The name in stories.
     pub fn role(&self, node: NodeId) -> String {
+        self.part(node).to_string()
+    }
+
+    fn part(&self, node: NodeId) -> Part {
         let place = |list: &[NodeId]| list.iter().position(|other| *other == node);
         match (place(&self.coordinators), place(&self.participants)) {
-            (Some(_), _) if self.coordinators.len() == 1 => "coordinator".to_owned(),
-            (Some(place), _) => format!("c{}", place + 1),
-            (_, Some(place)) => format!("p{}", place + 1),
-            _ => node.to_string(),
+            (Some(_), _) if self.coordinators.len() == 1 => Part::Coordinator,
+            (Some(place), _) => Part::OneOfCoordinators(place),
+            (_, Some(place)) => Part::Participant(place),
+            _ => Part::None(node),
         }
+    }
+
+    /// What each of so many nodes plays.
+    fn parts(&self, nodes: usize) -> Vec<Part> {
+        (0..nodes as u16).map(|node| self.part(NodeId(node))).collect()
+    }
+
+    /// What every account starts with, from the nodes' configurations.
+    fn accounts<'a>(
+        &self,
+        nodes: impl IntoIterator<Item = &'a Config>,
+    ) -> impl Iterator<Item = (Account, i64)> {
+        let nodes = (0..).map(NodeId).zip(nodes);
+        nodes.filter_map(|(node, config)| Some((self.number(node)?, config))).flat_map(
+            |(at, config)| {
+                match &config.role {
+                    Role::Participant { balances } => balances.as_slice(),
+                    Role::Coordinator { .. } => &[],
+                }
+                .iter()
+                .map(move |(key, sum)| (Account(at, *key), *sum))
+            },
+        )
+    }
+
+    /// The index of the node that operations give this number.
+    fn party(&self, at: u16) -> usize {
+        self.participants[usize::from(at)].index()
     }
 
     /// The participant's number in operations.
@@ -151,14 +225,4 @@ pub fn is_addressed(case: &Case<Op, Config>) -> bool {
         let exists = |at| usize::from(at) < cast.participants.len();
         cast.coordinators.contains(&call.to) && call.op.items.iter().all(|item| exists(item.at))
     })
-}
-
-fn anomaly(class: &'static str, message: String) -> Anomaly {
-    Anomaly::new("commit", class, message)
-}
-
-/// AC1 is broken.
-fn split(cast: &Cast, id: TxId, committed: NodeId, aborted: NodeId) -> Anomaly {
-    let (yes, no) = (cast.role(committed), cast.role(aborted));
-    anomaly("AC1 agreement", format!("{id:?} committed at {yes}, aborted at {no}"))
 }

@@ -24,7 +24,7 @@ use protocols::{LeaseLock, naive::LeaseLockUnfenced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Kind, World};
+use world::{FaultKind, Faults, Kind, Scene};
 
 const SERVER: NodeId = NodeId(0);
 const STORE: NodeId = NodeId(1);
@@ -186,15 +186,15 @@ where
         &self.mutants
     }
 
-    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+    fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut audit = Audit::default();
-        move |world: &World<N>| {
-            let verdict = match world.changed() {
-                Some(SERVER) => audit.server(&N::durable(world.durable(SERVER))),
-                Some(STORE) => audit.store(&N::durable(world.durable(STORE))),
+        move |scene: &dyn Scene<N>| {
+            let verdict = match scene.changed() {
+                Some(SERVER) => audit.server(&N::durable(scene.durable(SERVER))),
+                Some(STORE) => audit.store(&N::durable(scene.durable(STORE))),
                 _ => Verdict::Holds,
             };
-            verdict.and_then(|| audit.clients(world.history(), world.nodes()))
+            verdict.and_then(|| audit.clients(scene.history(), scene.nodes()))
         }
     }
 

@@ -2,25 +2,52 @@
 
 pub mod bank;
 mod commit;
+pub mod idempotency;
 pub mod lease_lock;
 pub mod quorum_register;
+pub mod raft;
 pub mod two_phase_commit;
 
-use explorer::AnyScenario;
+use explorer::{AnyScenario, Scenario};
 
-/// Every scenario that commands can name, those that must hold before the exhibits.
+/// Does something with every scenario as the type that it is.
+pub trait Visitor {
+    /// With this one.
+    fn visit<S: Scenario>(&mut self, scenario: S);
+}
+
+/// Visits every scenario that commands can name, those that must hold before the exhibits.
+pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit(two_phase_commit::two_phase_commit());
+    visitor.visit(bank::bank());
+    visitor.visit(lease_lock::lease_lock());
+    visitor.visit(quorum_register::register());
+    visitor.visit(raft::raft_register());
+    visitor.visit(raft::raft_lock());
+    visitor.visit(raft::raft_decisions());
+    visitor.visit(idempotency::idempotency());
+    visitor.visit(two_phase_commit::version_a());
+    visitor.visit(two_phase_commit::version_b());
+    visitor.visit(two_phase_commit::version_c());
+    visitor.visit(two_phase_commit::version_d());
+    visitor.visit(two_phase_commit::version_e());
+    visitor.visit(lease_lock::unfenced());
+    visitor.visit(idempotency::check_then_act());
+    visitor.visit(idempotency::key_first());
+    visitor.visit(quorum_register::without_write_back());
+    visitor.visit(raft::single_server());
+}
+
+/// The same, with their types erased.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
-    vec![
-        Box::new(two_phase_commit::two_phase_commit()),
-        Box::new(bank::bank()),
-        Box::new(lease_lock::lease_lock()),
-        Box::new(quorum_register::register()),
-        Box::new(two_phase_commit::version_a()),
-        Box::new(two_phase_commit::version_b()),
-        Box::new(two_phase_commit::version_c()),
-        Box::new(two_phase_commit::version_d()),
-        Box::new(two_phase_commit::version_e()),
-        Box::new(lease_lock::unfenced()),
-        Box::new(quorum_register::without_write_back()),
-    ]
+    #[derive(Default)]
+    struct Erase(Vec<Box<dyn AnyScenario>>);
+    impl Visitor for Erase {
+        fn visit<S: Scenario>(&mut self, scenario: S) {
+            self.0.push(Box::new(scenario));
+        }
+    }
+    let mut erased = Erase::default();
+    each(&mut erased);
+    erased.0
 }

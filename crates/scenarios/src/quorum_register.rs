@@ -11,7 +11,7 @@ use protocols::register::{Config, Durable, INITIAL, Op, Recorded, Ret, Ts, View}
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, World};
+use world::{FaultKind, Faults, Scene};
 
 /// Reads and writes of unique values over one set of replicas.
 pub struct QuorumRegisters<N> {
@@ -136,14 +136,14 @@ where
         &self.mutants
     }
 
-    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+    fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut seen = Seen::default();
-        move |world: &World<N>| {
-            let verdict = match world.changed() {
-                Some(node) => seen.look(node, &N::durable(world.durable(node))),
+        move |scene: &dyn Scene<N>| {
+            let verdict = match scene.changed() {
+                Some(node) => seen.look(node, &N::durable(scene.durable(node))),
                 None => Verdict::Holds,
             };
-            verdict.and_then(|| seen.hear(&world.history().events, world.nodes()))
+            verdict.and_then(|| seen.hear(&scene.history().events, scene.nodes()))
         }
     }
 

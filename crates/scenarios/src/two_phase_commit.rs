@@ -13,7 +13,7 @@ use protocols::naive::{
 };
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
-use world::World;
+use world::Scene;
 
 /// Keys of each participant.
 const KEYS: u16 = 16;
@@ -166,9 +166,9 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         &self.mutants
     }
 
-    fn invariant(&self) -> impl FnMut(&World<N>) -> Verdict {
+    fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut judge = Judge::default();
-        move |world: &World<N>| judge.step(world)
+        move |scene: &dyn Scene<N>| judge.step(scene)
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {

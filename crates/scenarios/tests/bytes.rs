@@ -91,7 +91,7 @@ fn a_replay_ends_where_it_is_told_to() {
     };
     repro.insert("case".into(), case.into());
     let text = repro.to_string();
-    let replay = register.replay_within(Path::new("long.toml"), &text, Some(10)).expect("a repro");
+    let replay = register.replay_within(Path::new("long.toml"), &text, 10).expect("a repro");
     assert_eq!(replay.outcome.steps, 10);
     assert_eq!(replay.replayed, Replayed::Reproduces);
 }

@@ -6,7 +6,7 @@ use protocols::QuorumRegister;
 use scenarios::quorum_register::QuorumRegisters;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use world::{Address, Origin, Place, World};
+use world::{Address, Origin, Place, Scene, World};
 
 type Register = QuorumRegisters<QuorumRegister>;
 

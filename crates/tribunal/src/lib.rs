@@ -148,5 +148,5 @@ pub mod prelude {
     pub use history::{Actor, History, Outcome};
     pub use node::{Cx, Effect, Mutation, MutationKind, Node, NodeId, Observe, RequestId, Step};
     pub use proptest::prelude::{Just, Strategy, any, prop_oneof};
-    pub use world::{FaultKind, Faults, World};
+    pub use world::{FaultKind, Faults, Scene, World};
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 macro_rules! fault_kinds {
     ($($variant:ident $name:literal $doc:literal,)*) => {
         /// The kinds of faults: one list of names for cases, `--faults`, tables and reports.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum FaultKind { $(#[doc = $doc] $variant,)* }
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+        )]
+        pub enum FaultKind { $(#[doc = $doc] #[serde(rename = $name)] $variant,)* }
 
         impl FaultKind {
             /// Every kind, in the order of tables.
@@ -75,9 +77,22 @@ impl FromStr for FaultKind {
     }
 }
 
-/// A set of kinds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// A set of kinds. In files and between processes it is a list of their names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<FaultKind>", into = "Vec<FaultKind>")]
 pub struct Faults(u32);
+
+impl From<Vec<FaultKind>> for Faults {
+    fn from(kinds: Vec<FaultKind>) -> Self {
+        Self::of(&kinds)
+    }
+}
+
+impl From<Faults> for Vec<FaultKind> {
+    fn from(kinds: Faults) -> Self {
+        kinds.iter().collect()
+    }
+}
 
 impl Faults {
     /// No kind at all: a calm run.

@@ -1,6 +1,6 @@
 //! The simulated cluster: one thread, one heap of events, no async, no compiler flag.
 //!
-//! - `engine`: the [`World`] and its `step`; `observe`: what may be seen of it
+//! - `engine`: the [`World`] and its `step`; `observe`: the [`Scene`], what judges see of it
 //! - an event's way: `post` brings it, `machine` runs the handler, `effects` does what that asks
 //! - what is faked: `network`, `disk`, `clock`, `clients`
 //! - what goes wrong: [`fault`] (as data), `plan` (while it runs), `adversary` (what each one does)
@@ -30,11 +30,12 @@ pub use adversary::describe;
 pub use case::{Call, Case, CaseOf, Clients, Network, Profile, Seed};
 pub use clients::Attempts;
 pub use clock::Clock;
-pub use engine::{End, Uses, World};
+pub use engine::{End, Make, Uses, World};
 pub use fault::{
     Address, Direction, Edge, EffectPattern, Fault, FaultKind, Faults, Kind, Origin, Place,
     SyncFailure,
 };
 pub use mutant::Mutant;
 pub use network::Drawn;
+pub use observe::{NodeIds, Scene};
 pub use trace::{Digest, Happening, TraceEvent};

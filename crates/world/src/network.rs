@@ -4,6 +4,7 @@ use crate::case::{Network as Config, Profile};
 use crate::engine::nanos;
 use crate::fault::{Address, Direction, Kind};
 use node::{Dice, NodeId, mix};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What happens to one message.
@@ -240,7 +241,7 @@ impl Cut {
 }
 
 /// A fate that was drawn, as the placed fault that does the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Drawn {
     /// The message.
     pub address: Address,

@@ -1,4 +1,4 @@
-//! What checkers and invariants may look at.
+//! What judges may look at: the scene, on whichever engine; and what only this engine can show.
 
 use crate::Clock;
 use crate::engine::{End, Uses, World};
@@ -9,71 +9,112 @@ use crate::trace::{Digest, TraceEvent};
 use history::History;
 use node::{Node, NodeId};
 
-impl<N: Node> World<N> {
-    /// Virtual nanoseconds.
-    pub fn now(&self) -> u64 {
-        self.now
-    }
+/// A cluster as invariants and checks see it, while it runs and when it has ended. The heap
+/// engine's [`World`] is one; other engines show what they have in the same shape, so that one
+/// scenario judges them all.
+pub trait Scene<N: Node> {
+    /// Nanoseconds since the start of the run, by the engine's own clock.
+    fn now(&self) -> u64;
 
     /// How many nodes there are, clients apart.
-    pub fn nodes(&self) -> usize {
-        self.machines.len()
-    }
+    fn nodes(&self) -> usize;
 
     /// Every node's id.
-    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<N> {
-        (0..self.machines.len() as u16).map(NodeId)
+    fn ids(&self) -> NodeIds {
+        NodeIds(0..self.nodes() as u16)
     }
 
     /// The running node, if it runs. A paused one runs.
-    pub fn state(&self, id: NodeId) -> Option<&N> {
-        self.machines.get(id.index())?.node.as_ref()
-    }
+    fn state(&self, id: NodeId) -> Option<&N>;
 
     /// The records that no power loss can take.
-    pub fn durable(&self, id: NodeId) -> &[N::Record] {
-        self.machines.get(id.index()).map_or(&[], |machine| machine.disk.durable())
-    }
+    fn durable(&self, id: NodeId) -> &[N::Record];
 
     /// How many snapshots have replaced the node's log. While the number stays, its durable log
     /// only grows, and what has been looked at need not be looked at again.
-    pub fn rewrites(&self, id: NodeId) -> u32 {
+    fn rewrites(&self, id: NodeId) -> u32;
+
+    /// The node whose durable log the last step may have changed, if any.
+    fn changed(&self) -> Option<NodeId>;
+
+    /// The node's configuration.
+    fn config(&self, id: NodeId) -> Option<&N::Config>;
+
+    /// The node's clocks, to map between its time and the run's.
+    fn clock(&self, id: NodeId) -> Option<&Clock>;
+
+    /// Whether a node is lost for good.
+    fn is_retired(&self, id: NodeId) -> bool;
+
+    /// Whether all faults have ended.
+    fn is_healed(&self) -> bool;
+
+    /// What clients saw so far.
+    fn history(&self) -> &History<N::Op, N::Ret>;
+}
+
+/// The ids of a cluster's nodes, in order.
+#[derive(Clone, Debug)]
+pub struct NodeIds(std::ops::Range<u16>);
+
+impl Iterator for NodeIds {
+    type Item = NodeId;
+
+    fn next(&mut self) -> Option<NodeId> {
+        self.0.next().map(NodeId)
+    }
+}
+
+impl<N: Node> Scene<N> for World<N> {
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn nodes(&self) -> usize {
+        self.machines.len()
+    }
+
+    fn state(&self, id: NodeId) -> Option<&N> {
+        self.machines.get(id.index())?.node.as_ref()
+    }
+
+    fn durable(&self, id: NodeId) -> &[N::Record] {
+        self.machines.get(id.index()).map_or(&[], |machine| machine.disk.durable())
+    }
+
+    fn rewrites(&self, id: NodeId) -> u32 {
         self.machines.get(id.index()).map_or(0, |machine| machine.disk.rewrites)
     }
 
-    /// The node whose durable log the last step may have changed, if any.
-    pub fn changed(&self) -> Option<NodeId> {
+    fn changed(&self) -> Option<NodeId> {
         self.changed
     }
 
-    /// The node's configuration.
-    pub fn config(&self, id: NodeId) -> Option<&N::Config> {
+    fn config(&self, id: NodeId) -> Option<&N::Config> {
         self.configs.get(id.index())
     }
 
-    /// The node's clocks, to map between its time and the run's.
-    pub fn clock(&self, id: NodeId) -> Option<&Clock> {
+    fn clock(&self, id: NodeId) -> Option<&Clock> {
         self.machines.get(id.index()).map(|machine| &machine.clock)
     }
 
-    /// Whether a node is lost for good.
-    pub fn is_retired(&self, id: NodeId) -> bool {
+    fn is_retired(&self, id: NodeId) -> bool {
         self.machines.get(id.index()).is_some_and(|machine| machine.retired)
     }
 
-    /// Whether all faults have ended.
-    pub fn is_healed(&self) -> bool {
+    fn is_healed(&self) -> bool {
         self.healed
     }
 
+    fn history(&self) -> &History<N::Op, N::Ret> {
+        &self.history
+    }
+}
+
+impl<N: Node> World<N> {
     /// How the run ended.
     pub fn end(&self) -> End {
         self.end
-    }
-
-    /// What clients saw so far.
-    pub fn history(&self) -> &History<N::Op, N::Ret> {
-        &self.history
     }
 
     /// The recorded events; none unless [`World::record`] was called.

@@ -3,6 +3,7 @@
 use crate::fault::Origin;
 use node::{Incarnation, NodeId, mix};
 use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::Location;
@@ -59,7 +60,7 @@ impl Hasher for Digest {
 }
 
 /// What kind of thing happened.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Happening {
     /// A node starts.
     Boot,
@@ -113,7 +114,7 @@ impl fmt::Display for Happening {
 }
 
 /// One event of a recorded trace.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TraceEvent {
     /// Virtual nanoseconds.
     pub at: u64,
@@ -133,7 +134,8 @@ pub struct TraceEvent {
     pub text: String,
     /// The digest after it.
     pub digest: u64,
-    /// The place in the source that asked for the effect.
+    /// The place in the source that asked for the effect; not told between processes.
+    #[serde(skip)]
     pub source: Option<&'static Location<'static>>,
 }
 

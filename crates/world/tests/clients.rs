@@ -5,7 +5,9 @@ mod common;
 use common::*;
 use history::{Actor, What};
 use node::EffectKind;
-use world::{Address, Direction, Edge, End, FaultKind, Happening, Kind, Origin, Place, World};
+use world::{
+    Address, Direction, Edge, End, FaultKind, Happening, Kind, Origin, Place, Scene, World,
+};
 
 fn on_call(call: u32) -> Place {
     Place::Call(call)

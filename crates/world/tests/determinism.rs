@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use node::{Dice, EffectKind};
 use world::{
-    Address, Direction, Edge, Fault, Happening, Kind, Network, Origin, Place, Profile, World,
+    Address, Direction, Edge, Fault, Happening, Kind, Network, Origin, Place, Profile, Scene, World,
 };
 
 /// A case with something of everything: calls that write, force, forward and answer, on five

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use node::EffectKind::{Force, Persist, Reply, Send, Snapshot};
 use node::MutationKind;
-use world::{Edge, Happening, Kind, Mutant, Origin, World};
+use world::{Edge, Happening, Kind, Mutant, Origin, Scene, World};
 
 fn down() -> Kind {
     Kind::Crash { node: n(0), down: ms(5000) }

@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use node::EffectKind;
 use world::{
-    Address, Direction, Edge, FaultKind, Happening, Kind, Origin, Place, Profile, SyncFailure,
+    Address, Direction, Edge, FaultKind, Happening, Kind, Origin, Place, Profile, Scene,
+    SyncFailure,
 };
 
 /// The first message of call 0 from `from` to `to`.

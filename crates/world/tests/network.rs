@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use world::{Address, Direction, FaultKind, Happening, Kind, Origin, Place, Profile, World};
+use world::{Address, Direction, FaultKind, Happening, Kind, Origin, Place, Profile, Scene, World};
 
 #[test]
 fn an_old_message_reaches_a_restarted_node() {

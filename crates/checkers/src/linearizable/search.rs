@@ -15,9 +15,9 @@
 //! - What turned out to lead nowhere, as (operations placed, state), is remembered and not entered
 //!   again. An order that the first attempt finds remembers nothing.
 
+use super::part::{Call, OPEN};
 use super::taken::Taken;
 use crate::Model;
-use history::{Operation, Outcome};
 use rustc_hash::FxHashSet;
 
 /// How a search ended.
@@ -29,12 +29,16 @@ pub(super) enum End {
     Impossible { culprit: usize },
     /// Neither was found within the steps allowed.
     OutOfSteps,
+    /// Neither was found within the memory allowed.
+    OutOfMemory,
 }
 
 /// An operation to be placed.
 struct Entry<'a, M: Model> {
     op: &'a M::Op,
     ret: Option<&'a M::Ret>,
+    /// Its number among the operations given.
+    nth: usize,
     invoked: usize,
     completed: usize,
     observes: bool,
@@ -78,6 +82,8 @@ pub(super) struct Search<'a, M: Model, T: Taken> {
     /// The latest completion that was not passed.
     furthest: usize,
     steps: u64,
+    /// How many more bytes may be remembered, about.
+    pub memory: usize,
     watched: Option<usize>,
     most: usize,
     refusals: Vec<M::State>,
@@ -88,18 +94,18 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
     pub fn new(
         model: &'a M,
         initial: M::State,
-        operations: impl Iterator<Item = &'a Operation<'a, M::Op, M::Ret>> + Clone,
+        operations: impl ExactSizeIterator<Item = Call<'a, M>> + Clone,
     ) -> Self {
-        let entry = |operation: &'a Operation<'a, M::Op, M::Ret>| {
-            let ret = match operation.outcome {
-                Outcome::Ok(ret) => Some(ret),
-                Outcome::Fail | Outcome::Info => None,
-            };
-            let Operation { op, invoked, completed, .. } = *operation;
-            Entry { op, ret, invoked, completed, observes: model.observes(op, ret) }
+        let entry = |(nth, Call { op, ret, span }): (usize, Call<'a, M>)| Entry {
+            op,
+            ret,
+            nth,
+            invoked: span.invoked as usize,
+            completed: if span.completed == OPEN { usize::MAX } else { span.completed as usize },
+            observes: model.observes(op, ret),
         };
-        let count = operations.size_hint().0;
-        let mut entries = Vec::with_capacity(count);
+        let mut entries = Vec::with_capacity(operations.len());
+        let operations = operations.enumerate();
         // An observation that nobody received tells nothing.
         entries.extend(
             operations.clone().map(entry).filter(|entry| entry.ret.is_none() && !entry.observes),
@@ -121,6 +127,7 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
             dead: FxHashSet::default(),
             furthest: 0,
             steps: 0,
+            memory: usize::MAX,
             watched: None,
             most: 0,
             refusals: Vec::new(),
@@ -162,6 +169,16 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
         &self.refusals
     }
 
+    /// How many dead ends are remembered.
+    pub fn dead_ends(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// What was placed, in this order, as numbers of the operations given.
+    pub fn order(&self) -> impl Iterator<Item = usize> {
+        self.placed.iter().map(|&i| self.entries[i].nth)
+    }
+
     /// Searches for an order, in at most `steps` steps, which it counts down.
     pub fn run(&mut self, steps: &mut u64) -> End {
         self.steps = *steps;
@@ -191,6 +208,9 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
             }
             if self.steps == 0 {
                 return End::OutOfSteps;
+            }
+            if self.memory == 0 {
+                return End::OutOfMemory;
             }
         }
     }
@@ -297,7 +317,11 @@ impl<'a, M: Model, T: Taken> Search<'a, M, T> {
         let dead = std::mem::replace(&mut self.state, state);
         if remember {
             self.steps = self.steps.saturating_sub(super::DEAD_END);
-            self.dead.insert((self.taken.key(self.first()), dead));
+            let key = self.taken.key(self.first());
+            // A table is half empty at times.
+            let bytes = T::bytes(&key) + 2 * size_of::<(T::Key, M::State)>();
+            self.memory = self.memory.saturating_sub(bytes);
+            self.dead.insert((key, dead));
         }
         // In the reverse order, so that each finds its neighbours as it left them.
         for i in self.placed.drain(placed..).rev() {

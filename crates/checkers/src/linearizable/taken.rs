@@ -16,6 +16,9 @@ pub(super) trait Taken {
 
     /// The set, if `first` is the first operation that is not optional and not in it.
     fn key(&self, first: usize) -> Self::Key;
+
+    /// How many bytes a key takes beside itself.
+    fn bytes(key: &Self::Key) -> usize;
 }
 
 impl Taken for u128 {
@@ -31,6 +34,10 @@ impl Taken for u128 {
 
     fn key(&self, _first: usize) -> u128 {
         *self
+    }
+
+    fn bytes(_key: &u128) -> usize {
+        0
     }
 }
 
@@ -70,6 +77,10 @@ impl Taken for Words {
         key.extend_from_slice(optional);
         key.extend_from_slice(&window[..end]);
         key.into_boxed_slice()
+    }
+
+    fn bytes(key: &Box<[u64]>) -> usize {
+        size_of_val::<[u64]>(key)
     }
 }
 

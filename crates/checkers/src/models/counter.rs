@@ -1,6 +1,10 @@
 //! A counter: every addition counts once.
 
-use crate::Model;
+use crate::polynomial::count::{self, Step};
+use crate::polynomial::fetch_and_add::{self, Addition};
+use crate::polynomial::{Span, answer};
+use crate::{Decision, Model};
+use history::Operation;
 
 /// A counter that begins with this total; [`Keyed`](crate::Keyed) makes many of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,5 +55,47 @@ impl Model for Counter {
 
     fn observes(&self, op: &CounterOp, _: Option<&CounterRet>) -> bool {
         matches!(op, CounterOp::Read)
+    }
+
+    fn alike(&self, a: &CounterOp, b: &CounterOp) -> bool {
+        a == b
+    }
+
+    /// Judges histories in which no amount is negative, and either all additions say what they
+    /// came to, or none does. Of the latter, those with different amounts can only be refused.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, CounterOp, CounterRet>],
+    ) -> Option<Decision> {
+        use {CounterOp::*, CounterRet::*};
+        let told = |operation: &Operation<'_, CounterOp, CounterRet>| {
+            matches!((operation.op, answer(operation)), (Add(_), Some(Total(_))))
+        };
+        if !operations.iter().any(told) {
+            let mut steps = Vec::with_capacity(operations.len());
+            for (place, operation) in operations.iter().enumerate() {
+                let step = match (operation.op, answer(operation)) {
+                    (Read, None) => continue,
+                    (Read, Some(Total(seen))) => Step::Read(*seen),
+                    (Read, Some(Done)) => return None,
+                    (Add(amount), _) => Step::Add(*amount),
+                };
+                steps.push((Span::of(place, operation)?, step));
+            }
+            return count::decide(&steps, self.0);
+        }
+        let mut additions = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let (amount, seen) = match (operation.op, answer(operation)) {
+                (Read, None) => continue,
+                (Read, Some(Total(seen))) => (0, *seen),
+                (Add(amount), Some(Total(after))) => (*amount, after.checked_sub(*amount)?),
+                (Add(amount), None) => (*amount, 0),
+                (_, Some(Done)) => return None,
+            };
+            additions.push(Addition { span: Span::of(place, operation)?, seen, amount });
+        }
+        fetch_and_add::decide(&additions, self.0)
     }
 }

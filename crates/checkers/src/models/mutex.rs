@@ -5,7 +5,9 @@
 //! holder handles the grant, and a hold that ran out is a `Release` at its bound. A holder that
 //! crashed leaves a `Release` of unknown outcome; without one its hold would never end.
 
-use crate::Model;
+use crate::polynomial::{Span, Values, answer, fences, lock};
+use crate::{Decision, Model};
+use history::Operation;
 
 /// A lock that one owner holds at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,11 +62,32 @@ impl Model for Mutex {
         ret == Some(&MutexRet::Refused)
     }
 
+    fn alike(&self, a: &MutexOp, b: &MutexOp) -> bool {
+        a == b
+    }
+
     fn show(&self, holder: &Option<u64>) -> String {
         match holder {
             None => "free".to_owned(),
             Some(owner) => format!("held by {owner}"),
         }
+    }
+
+    /// Judges histories in which no owner's completed operations overlap each other.
+    fn decide(&self, (): &(), operations: &[Operation<'_, MutexOp, MutexRet>]) -> Option<Decision> {
+        use {MutexOp::*, MutexRet::*, lock::Turn};
+        let mut owners = Values::with_capacity(0);
+        let mut turns = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let turn = match (operation.op, answer(operation)) {
+                (Acquire(owner), None | Some(Done)) => Turn::Acquire(owners.number(owner)),
+                (Release(owner), None | Some(Done)) => Turn::Release(owners.number(owner)),
+                (Acquire(_), Some(Refused)) => Turn::Held,
+                (Release(owner), Some(Refused)) => Turn::NotHeldBy(owners.number(owner)),
+            };
+            turns.push((Span::of(place, operation)?, turn));
+        }
+        lock::decide(&turns, owners.len(), |owner| owners.get(owner).to_string())
     }
 }
 
@@ -165,6 +188,10 @@ impl Model for FencedMutex {
         ret == Some(&FencedRet::Refused)
     }
 
+    fn alike(&self, a: &FencedOp, b: &FencedOp) -> bool {
+        a == b
+    }
+
     fn show(&self, state: &FencedState) -> String {
         let FencedState { owner, fence, seen } = state;
         match (owner, seen) {
@@ -172,5 +199,28 @@ impl Model for FencedMutex {
             (Some(owner), true) => format!("held by {owner} under fence {fence}"),
             (Some(owner), false) => format!("held by {owner} under a fence of at least {fence}"),
         }
+    }
+
+    /// Judges every history, but for refused operations that do not fit in easily.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, FencedOp, FencedRet>],
+    ) -> Option<Decision> {
+        use {FencedOp::*, FencedRet::*, fences::Turn};
+        let mut turns = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let turn = match (*operation.op, answer(operation)) {
+                (Acquire { owner }, None) => Turn::Acquire(owner, None),
+                (Acquire { owner }, Some(&Granted(fence))) => Turn::Acquire(owner, Some(fence)),
+                (Acquire { .. }, Some(Refused)) => Turn::Held,
+                (Release { owner, fence }, None | Some(Released)) => Turn::Release(owner, fence),
+                (Release { owner, fence }, Some(Refused)) => Turn::NotHeldBy(owner, fence),
+                // An answer to another question: the search says so.
+                _ => return None,
+            };
+            turns.push((Span::of(place, operation)?, turn));
+        }
+        fences::decide(&turns)
     }
 }

@@ -1,6 +1,9 @@
 //! A register: what is read is what was written last. With compare-and-set.
 
-use crate::Model;
+use crate::polynomial::register::{self, Access};
+use crate::polynomial::{Span, Values, answer};
+use crate::{Decision, Model};
+use history::Operation;
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -58,5 +61,45 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
 
     fn observes(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
         matches!(op, RegisterOp::Read) || matches!(ret, Some(RegisterRet::Refused))
+    }
+
+    fn alike(&self, a: &RegisterOp<V>, b: &RegisterOp<V>) -> bool {
+        a == b
+    }
+
+    fn overwrites(&self, op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> bool {
+        matches!(op, RegisterOp::Write(_)) && matches!(ret, None | Some(RegisterRet::Done))
+    }
+
+    /// Judges histories in which every value is written once and is not the initial one. Refused
+    /// compare-and-sets are fitted in where that is easy.
+    fn decide(
+        &self,
+        (): &(),
+        operations: &[Operation<'_, RegisterOp<V>, RegisterRet<V>>],
+    ) -> Option<Decision> {
+        use {RegisterOp::*, RegisterRet::*};
+        let mut values = Values::with_capacity(operations.len() / 2);
+        values.number(&self.0);
+        let mut accesses = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let access = match (operation.op, answer(operation)) {
+                (Read, None) => continue,
+                (Read, Some(Value(value))) => Access::Read(values.number(value)),
+                (Write(new), None | Some(Done)) => Access::Write(values.number(new)),
+                (CompareAndSet(old, new), None) if old == new => continue,
+                (CompareAndSet(old, new), Some(Done)) if old == new => {
+                    Access::Read(values.number(old))
+                }
+                (CompareAndSet(old, new), None | Some(Done)) => {
+                    Access::Swap(values.number(old), values.number(new))
+                }
+                (CompareAndSet(old, _), Some(Refused)) => Access::Refused(values.number(old)),
+                // An answer to another question: the search says so.
+                _ => return None,
+            };
+            accesses.push((Span::of(place, operation)?, access));
+        }
+        register::decide(&accesses, values.len(), |value| format!("{:?}", values.get(value)))
     }
 }

@@ -1,5 +1,6 @@
 //! The command line held to its word: exit codes, complaints, what it prints and what it writes.
 
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod own_protocol;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 const EXHIBIT: &str = "naive::register_without_write_back";
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.toml");
-const VERBS: [&str; 5] = ["explore", "replay", "shrink", "list", "init"];
+const VERBS: [&str; 6] = ["explore", "replay", "shrink", "check", "list", "init"];
 
 fn tribunal(arguments: &[&str]) -> Command {
     command(env!("CARGO_BIN_EXE_tribunal"), arguments)

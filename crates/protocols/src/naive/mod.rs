@@ -4,16 +4,22 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, lease, register};
+use crate::{commit, lease, payment, register};
 
+mod idempotency_check_then_act;
+mod idempotency_key_first;
 mod lease_lock_unfenced;
 mod ledger;
 mod register_without_write_back;
+mod single_server;
 pub mod two_phase_commit_a;
 pub mod two_phase_commit_b;
 pub mod two_phase_commit_c;
 pub mod two_phase_commit_d;
 pub mod two_phase_commit_e;
 
+pub use idempotency_check_then_act::IdempotencyCheckThenAct;
+pub use idempotency_key_first::IdempotencyKeyFirst;
 pub use lease_lock_unfenced::LeaseLockUnfenced;
 pub use register_without_write_back::RegisterWithoutWriteBack;
+pub use single_server::SingleServer;

@@ -1,12 +1,13 @@
 //! The judge of a run that is over.
 
-use super::{Cast, Commit, anomaly, split};
-use checkers::Verdict;
+use super::{Account, Call, Cast, Commit, Rules};
+use checkers::commit::{Outcome as Stands, Told};
+use checkers::conservation::Ledger;
+use checkers::{Judged, Verdict};
 use explorer::Run;
-use history::{Actor, Operation, Outcome as Told};
+use history::{Actor, Operation, Outcome as Answer};
 use node::{NodeId, RequestId};
-use protocols::commit::{Action, Config, Durable, Item, Key, Op, Outcome, Ret, Role, TxId, View};
-use std::collections::BTreeMap;
+use protocols::commit::{Action, Config, Durable, Item, Op, Outcome, Ret, Role, TxId, View};
 use std::time::Duration;
 use world::Case;
 
@@ -33,135 +34,107 @@ pub fn settled<N: Commit>(run: &Run<N>) -> Verdict {
     Verdict::violated("progress", class, format!("{tx:?} is left at {who} after heal"))
 }
 
+/// AC1 at the end, over what nodes believe. To be asked first: who has split cannot settle.
+pub fn agreed<N: Commit>(run: &Run<N>) -> Verdict {
+    let mut rules = Rules::new(Cast::of(&run.case.nodes).parts(run.case.nodes.len()));
+    let believed = run.ids().filter_map(|node| Some((node, run.state(node)?.view().decisions)));
+    let mut believed = believed.flat_map(|(node, all)| all.into_iter().map(move |one| (node, one)));
+    Verdict::from(believed.try_for_each(|(node, (tx, outcome))| {
+        let outcome = match outcome {
+            Outcome::Commit => Stands::Commit,
+            Outcome::Abort => Stands::Abort,
+        };
+        rules.stands_for(tx, node.index(), outcome)
+    }))
+}
+
 /// Whether clients were told the truth, and every balance is what
 /// the operations in it make of the opening one.
 pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
     let cast = Cast::of(&run.case.nodes);
     let end = End {
+        rules: Rules::new(cast.parts(run.case.nodes.len())),
         operations: run.history().operations(),
         durable: cast.participants.iter().map(|node| N::durable(run.durable(*node))).collect(),
         case: run.case,
         cast,
     };
-    end.told_the_truth().and_then(|| end.balanced()).and_then(|| end.no_trivial_abort(run))
-}
-
-/// AC1 at the end, over what nodes believe. To be asked first: who has split cannot settle.
-pub fn agreed<N: Commit>(run: &Run<N>) -> Verdict {
-    let cast = Cast::of(&run.case.nodes);
-    let mut outcomes: BTreeMap<TxId, (NodeId, Outcome)> = BTreeMap::new();
-    for node in run.ids() {
-        let Some(state) = run.state(node) else { continue };
-        for (tx, outcome) in state.view().decisions {
-            let (other, known) = *outcomes.entry(tx).or_insert((node, outcome));
-            if known != outcome {
-                let commit = known == Outcome::Commit;
-                let (yes, no) = if commit { (other, node) } else { (node, other) };
-                return Verdict::Violated(split(&cast, tx, yes, no));
-            }
-        }
-    }
-    Verdict::Holds
+    Verdict::from(end.judge(run))
 }
 
 /// What is left of a run.
 struct End<'a> {
     case: &'a Case<Op, Config>,
     cast: Cast,
+    rules: Rules,
     operations: Vec<Operation<'a, Op, Ret>>,
     /// Of each participant.
     durable: Vec<Durable>,
 }
 
 impl End<'_> {
-    fn request(&self, operation: &Operation<Op, Ret>) -> Option<RequestId> {
+    fn judge<N: Commit>(&self, run: &Run<N>) -> Judged {
+        self.told_the_truth()?;
+        self.balanced()?;
+        self.no_trivial_abort(run)
+    }
+
+    fn call(&self, operation: &Operation<Op, Ret>) -> Option<Call> {
         let Actor::Client(client) = operation.actor else { return None };
-        Some(RequestId { client: self.case.client_node(client), call: operation.call })
+        Some(Call(RequestId { client: self.case.client_node(client), call: operation.call }))
     }
 
-    fn is_applied(&self, at: u16, request: RequestId) -> bool {
+    fn is_applied(&self, at: u16, call: Call) -> bool {
         let applied = &self.durable[usize::from(at)].applied;
-        applied.binary_search_by_key(&request, |(id, _)| *id).is_ok()
-    }
-
-    fn name(&self, at: u16) -> String {
-        self.cast.role(self.cast.participants[usize::from(at)])
+        applied.binary_search_by_key(&call.0, |(id, _)| *id).is_ok()
     }
 
     /// An ok is durable at every writer, a fail at none, and anything else at all of them or none.
-    fn told_the_truth(&self) -> Verdict {
+    fn told_the_truth(&self) -> Judged {
         for operation in &self.operations {
-            let Some(request) = self.request(operation) else { continue };
-            let (mut there, mut missing) = (None, None);
-            for item in &operation.op.items {
-                if let Action::Add(_) = item.action {
-                    let applied = self.is_applied(item.at, request);
-                    let seen = if applied { &mut there } else { &mut missing };
-                    seen.get_or_insert(item.at);
-                }
-            }
-            let call = request.call;
-            let (class, message) = match (&operation.outcome, there, missing) {
-                (Told::Ok(_), _, Some(at)) => {
-                    let who = self.name(at);
-                    ("client verdict", format!("call {call} is ok, and not applied at {who}"))
-                }
-                (Told::Fail, Some(at), _) => {
-                    let who = self.name(at);
-                    ("client verdict", format!("call {call} failed, and is applied at {who}"))
-                }
-                (_, Some(at), Some(other)) => {
-                    let (at, other) = (self.name(at), self.name(other));
-                    ("atomicity", format!("call {call} is applied at {at}, and not at {other}"))
-                }
-                _ => continue,
-            };
-            return Verdict::Violated(anomaly(class, message));
+            let Some(call) = self.call(operation) else { continue };
+            let writes = |item: &&Item| matches!(item.action, Action::Add(_));
+            let effects = operation.op.items.iter().filter(writes);
+            let effects =
+                effects.map(|item| (self.cast.party(item.at), self.is_applied(item.at, call)));
+            self.rules.ended(call, told(operation), effects)?;
         }
-        Verdict::Holds
+        Ok(())
     }
 
     /// Every balance is the opening one and the changes of the operations that are in it.
-    fn balanced(&self) -> Verdict {
-        let mut expected: BTreeMap<(u16, Key), i64> = BTreeMap::new();
-        for (at, node) in (0..).zip(&self.cast.participants) {
-            if let Role::Participant { balances } = &self.case.nodes[node.index()].role {
-                expected.extend(balances.iter().map(|(key, balance)| ((at, *key), *balance)));
-            }
-        }
+    fn balanced(&self) -> Judged {
+        let mut ledger = Ledger::new(self.cast.accounts(&self.case.nodes));
+        // In which order they were applied does not show here.
+        ledger.floor = None;
         for operation in &self.operations {
-            let Some(request) = self.request(operation) else { continue };
+            let Some(call) = self.call(operation) else { continue };
             for item in &operation.op.items {
                 if let Action::Add(amount) = item.action
-                    && self.is_applied(item.at, request)
+                    && self.is_applied(item.at, call)
                 {
-                    *expected.entry((item.at, item.key)).or_default() += amount;
+                    ledger.change(Account(item.at, item.key), amount)?;
                 }
             }
         }
         for (at, durable) in (0..).zip(&self.durable) {
             for (key, balance) in &durable.balances {
-                let expected = expected.get(&(at, *key)).copied().unwrap_or(0);
-                if *balance != expected {
-                    let who = self.name(at);
-                    let message = format!("{key:?} of {who} is {balance}, expected {expected}");
-                    return Verdict::violated("conservation", "lost update", message);
-                }
+                ledger.ends(&Account(at, *key), *balance)?;
             }
         }
-        Verdict::Holds
+        Ok(())
     }
 
     /// AC4, of operations of a calm case that meet no other one and whose timers leave them time.
-    fn no_trivial_abort<N: Commit>(&self, run: &Run<N>) -> Verdict {
+    fn no_trivial_abort<N: Commit>(&self, run: &Run<N>) -> Judged {
         let case = self.case;
         if !case.faults.is_empty() || !case.network.fates().is_empty() {
-            return Verdict::Holds;
+            return Ok(());
         }
         let needed = case.network.slowest * 5 + case.sync * 10;
         let hasty = |config: &Config| config.vote_timeout.min(config.work_timeout) < needed;
         if case.nodes.iter().any(hasty) || case.clients.give_up < needed {
-            return Verdict::Holds;
+            return Ok(());
         }
         let at = |operation: &Operation<Op, Ret>| run.history().events[operation.invoked].at;
         for operation in &self.operations {
@@ -170,14 +143,12 @@ impl End<'_> {
             let end = begin + needed.as_nanos() as u64;
             let met = |other: &Operation<Op, Ret>| (before..end).contains(&at(other));
             let alone = self.operations.iter().filter(|other| met(other)).count() == 1;
-            let committed = matches!(operation.outcome, Told::Ok(_));
-            if alone && !committed && self.is_wanted(operation.op) {
-                let call = operation.call;
-                let message = format!("call {call} meets no obstacle, and is not committed");
-                return Verdict::Violated(anomaly("AC4 trivial abort", message));
+            let Some(call) = self.call(operation).filter(|_| alone) else { continue };
+            if self.is_wanted(operation.op) {
+                self.rules.unhindered(call, told(operation))?;
             }
         }
-        Verdict::Holds
+        Ok(())
     }
 
     /// Whether everybody votes Yes, whatever other operations have done before.
@@ -207,3 +178,11 @@ impl End<'_> {
 
 /// After so long no lock of an earlier operation is left: longer than every timer.
 const QUIET: Duration = Duration::from_secs(2);
+
+fn told(operation: &Operation<Op, Ret>) -> Told {
+    match operation.outcome {
+        Answer::Ok(_) => Told::Ok,
+        Answer::Fail => Told::Failed,
+        Answer::Info => Told::Unknown,
+    }
+}

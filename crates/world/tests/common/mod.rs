@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use world::case::{CASE_VERSION, Clients};
 use world::{
-    Call, CaseOf, Edge, EffectPattern, Fault, FaultKind, Happening, Kind, Network, Place, Seed,
-    World,
+    Call, CaseOf, Edge, EffectPattern, Fault, FaultKind, Happening, Kind, Network, Place, Scene,
+    Seed, World,
 };
 
 /// One line of a script.

@@ -1,0 +1,97 @@
+//! Where cases run: on the heap engine, in this process, or on another engine, which is handed a
+//! case as text and says what came of it.
+
+use crate::judge::{Outcome, Record, judge, judge_recorded};
+use crate::scenario::{CaseFor, Scenario};
+use std::fmt::Debug;
+use std::sync::Arc;
+use world::{Faults, Mutant};
+
+/// An engine other than the heap. Everything that it is told and tells is data, for it may stand in
+/// another process.
+pub trait Engine: Debug + Send + Sync {
+    /// Its name in commands and repros: `madsim`, `real`.
+    fn name(&self) -> &'static str;
+
+    /// The kinds of faults that it has.
+    fn kinds(&self) -> Faults;
+
+    /// Whether one case always runs the same there.
+    fn is_deterministic(&self) -> bool;
+
+    /// Runs and judges a case, which is TOML, of the scenario of that name. Only when `recording`
+    /// need the record hold anything. Whatever goes wrong with the run is a verdict on it.
+    fn judge(&self, scenario: &str, case: &str, recording: bool) -> (Outcome, Record);
+}
+
+/// Runs the cases of one scenario on one engine.
+pub(crate) struct Runner<'a, S> {
+    scenario: &'a S,
+    engine: Option<&'a dyn Engine>,
+}
+
+impl<S> Clone for Runner<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Runner<'_, S> {}
+
+impl<'a, S: Scenario> Runner<'a, S> {
+    /// On the heap engine, unless another one is named.
+    pub(crate) fn new(scenario: &'a S, engine: Option<&'a Arc<dyn Engine>>) -> Self {
+        Self { scenario, engine: engine.map(|engine| &**engine) }
+    }
+
+    /// Whose cases they are.
+    pub(crate) fn scenario(&self) -> &'a S {
+        self.scenario
+    }
+
+    /// Runs a case and judges it.
+    pub(crate) fn judge(&self, case: &CaseFor<S>) -> Outcome {
+        match self.engine {
+            None => judge(self.scenario, case),
+            Some(engine) => self.elsewhere(engine, case, false).0,
+        }
+    }
+
+    /// As [`Runner::judge`], and keeps every event.
+    pub(crate) fn record(&self, case: &CaseFor<S>) -> (Outcome, Record) {
+        match self.engine {
+            None => judge_recorded(self.scenario, case),
+            Some(engine) => self.elsewhere(engine, case, true),
+        }
+    }
+
+    /// The engine's name, if it is not the heap engine.
+    pub(crate) fn engine_name(&self) -> Option<&'static str> {
+        self.engine.map(Engine::name)
+    }
+
+    /// Whether one case always runs the same.
+    pub(crate) fn is_deterministic(&self) -> bool {
+        self.engine.is_none_or(Engine::is_deterministic)
+    }
+
+    fn elsewhere(
+        &self,
+        engine: &dyn Engine,
+        case: &CaseFor<S>,
+        recording: bool,
+    ) -> (Outcome, Record) {
+        // The copies stand in this process: another would run the right protocol, and call it found.
+        if let Some(Mutant::Own(id)) = &case.mutant {
+            let reason = format!("{} has no mutant {id:?}: the heap engine has", engine.name());
+            return (Outcome::unknown(reason), Record::default());
+        }
+        match toml::to_string(case) {
+            Ok(text) => engine.judge(&self.scenario.name(), &text, recording),
+            Err(error) => {
+                let message = format!("the case cannot be written: {error}");
+                (Outcome::violated("engine", "no such case", message), Record::default())
+            }
+        }
+    }
+}
