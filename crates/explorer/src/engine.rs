@@ -81,7 +81,7 @@ impl<'a, S: Scenario> Runner<'a, S> {
         case: &CaseFor<S>,
         recording: bool,
     ) -> (Outcome, Record) {
-        // The copies stand in this process: another would run the right protocol, and call it found.
+        // Another engine knows no copies: it would run the right protocol instead.
         if let Some(Mutant::Own(id)) = &case.mutant {
             let reason = format!("{} has no mutant {id:?}: the heap engine has", engine.name());
             return (Outcome::unknown(reason), Record::default());

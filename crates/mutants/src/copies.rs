@@ -37,7 +37,10 @@ macro_rules! one_of {
         #[doc = concat!("A `", stringify!($Name), "` of one of the copies.")]
         #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub enum $Name {
-            $(#[doc = concat!("That of ", stringify!($Copy))] $Copy(<$Inner as ::node::Node>::$Name)),+
+            $(
+                #[doc = concat!("That of ", stringify!($Copy))]
+                $Copy(<$Inner as ::node::Node>::$Name)
+            ),+
         }
 
         impl std::hash::Hash for $Name {
