@@ -19,7 +19,7 @@ const ROWS: [&[&str]; 7] = [
 
 /// Crates that may use even less: judges never see the world, protocols know nothing of
 /// simulation and their mutants no more, and a search knows no protocol.
-const ONLY: [(&str, &[&str]); 4] = [
+const ONLY: [(&str, &[&str]); 5] = [
     ("checkers", &["history"]),
     ("explorer", &["checkers", "codec", "history", "node", "world"]),
     ("mutants", &["node", "protocols"]),
