@@ -17,7 +17,7 @@ use std::time::Duration;
 use world::{Faults, Seed};
 
 /// Cases of a scenario when nothing is said: with all scenarios, about a minute on two cores.
-const DEFAULT_SEEDS: u64 = 300_000;
+const DEFAULT_SEEDS: u64 = 100_000;
 /// Cases of a scenario that is named, when nothing is said.
 const NAMED_SEEDS: u64 = 20_000;
 
