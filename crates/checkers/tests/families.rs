@@ -421,7 +421,8 @@ fn golden() -> Vec<(&'static str, Vec<Step>, &'static str)> {
             "isolation",
             skew,
             "G2-item: not strict-serializable.\nLet:\n  \
-             T1 = read \"bob\" = nothing, write 2 to \"alice\"; operation 2 by client 52 (call 52)\n  \
+             T1 = read \"bob\" = nothing, write 2 to \"alice\"; operation 2 by client 52 (call \
+             52)\n  \
              T2 = read \"alice\" = 1, write 2 to \"bob\"; operation 3 by client 53 (call 53)\n\
              Then:\n  \
              - T1 < T2, because T1 did not observe T2's write of 2 to \"bob\".\n  \
