@@ -1,0 +1,170 @@
+//! One run of one case, from the first event to the verdict.
+//!
+//! The supervisor takes the next event, does what it says, lets every task run that was woken by
+//! it, and asks the judges. So time is ours, and events come in the order of their times and then
+//! of their scheduling; madsim's own clock follows. What is left to madsim's dice is the order of
+//! tasks that are ready at once.
+
+use super::clients;
+use super::scene::View;
+use super::stage::{Event, Shared, Stage};
+use checkers::Verdict;
+use explorer::judge::{catch, ended};
+use explorer::{CaseFor, Outcome, Record, Run, Scenario};
+use madsim::runtime::Runtime;
+use madsim::time::{Instant, Sleep, TimeHandle};
+use node::{Node, NodeId};
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::time::Duration;
+use world::parts::QUEUE_LIMIT;
+use world::{End, Scene};
+
+/// The longest that madsim's clock takes for one task to run.
+const TURN: Duration = Duration::from_nanos(100);
+
+/// Runs a case and judges it. A panic in a node or in the scenario is a finding.
+pub(super) fn run<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    recording: bool,
+) -> (Outcome, Record) {
+    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let stage = Stage::<S::Node>::new(case, recording, runtime.handle().clone());
+    let verdict = runtime.block_on(async {
+        let tasks: Vec<_> = (0..stage.borrow().calls.clients())
+            .map(|client| madsim::task::spawn_local(clients::client(stage.clone(), client)))
+            .collect();
+        let verdict = drive(scenario, &stage, tasks.len() as u32).await;
+        // What is not killed and given the time to go is never freed.
+        tasks.iter().for_each(|task| task.abort());
+        let nodes: Vec<_> = stage.borrow().machines.iter().filter_map(|m| m.task).collect();
+        let handle = stage.borrow().handle.clone();
+        nodes.into_iter().for_each(|node| handle.kill(node));
+        madsim::time::sleep(Duration::from_millis(1)).await;
+        verdict
+    });
+    let stage = &mut *stage.borrow_mut();
+    let verdict = {
+        let view = View::new(stage, None);
+        let run = Run { case, scene: &view };
+        let judged = || {
+            verdict
+                .and_then(|| ended(stage.end))
+                .and_then(|| scenario.check(&run))
+                .and_then(|| scenario.progress(&run))
+        };
+        catch(judged).unwrap_or_else(|panic| panic.verdict(None))
+    };
+    let operations = Run { case, scene: &View::new(stage, None) }.counts();
+    let marks = stage.marks.iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect();
+    let outcome = Outcome {
+        verdict,
+        digest: stage.trace.digest.value(),
+        ended_at: stage.now,
+        steps: stage.steps,
+        deliveries: stage.deliveries,
+        operations,
+        effective: stage.plan.effects(),
+        marks,
+        uses: stage.uses,
+    };
+    let record = Record {
+        events: stage.trace.events.take().unwrap_or_default(),
+        drawn: stage.drawn.take().unwrap_or_default(),
+        missed: if recording { stage.plan.missed().cloned().collect() } else { Vec::new() },
+    };
+    (outcome, record)
+}
+
+/// Takes one event after the other until the run has ended or a judge has seen enough.
+async fn drive<S: Scenario>(scenario: &S, stage: &Shared<S::Node>, clients: u32) -> Verdict {
+    let mut invariant = scenario.invariant();
+    let mut pace = Pace::new();
+    pace.let_run(0, clients).await;
+    loop {
+        let verdict = judge(stage, &mut invariant);
+        if verdict.is_violated() {
+            return verdict;
+        }
+        let Some((at, event)) = stage.borrow_mut().next() else { return Verdict::Holds };
+        let woken = {
+            let mut stage = stage.borrow_mut();
+            stage.now = at;
+            stage.step(event);
+            std::mem::take(&mut stage.woken)
+        };
+        if woken > 0 {
+            pace.let_run(at, woken).await;
+        }
+    }
+}
+
+/// What the engine has found by itself, and what the invariant says: once for every node whose
+/// durable log may have changed.
+fn judge<N: Node>(
+    stage: &Shared<N>,
+    invariant: &mut impl FnMut(&dyn Scene<N>) -> Verdict,
+) -> Verdict {
+    let changed = {
+        let mut stage = stage.borrow_mut();
+        if let Some(wrong) = stage.wrong.take() {
+            return wrong;
+        }
+        std::mem::take(&mut stage.changed)
+    };
+    let stage = &*stage.borrow();
+    let mut look = |changed: Option<NodeId>| {
+        let view = View::new(stage, changed);
+        catch(|| invariant(&view)).unwrap_or_else(|panic| panic.verdict(None))
+    };
+    if changed.is_empty() {
+        return look(None);
+    }
+    changed.into_iter().fold(Verdict::Holds, |verdict, node| verdict.and_then(|| look(Some(node))))
+}
+
+impl<N: Node> Stage<N> {
+    fn next(&mut self) -> Option<(u64, Event)> {
+        if self.end != End::Running {
+            return None;
+        }
+        let Some((at, event)) = self.queue.pop() else {
+            self.end = End::Quiet;
+            return None;
+        };
+        if at > self.end_at {
+            self.end = End::Time;
+            return None;
+        }
+        if self.queue.len() >= QUEUE_LIMIT {
+            self.end = End::Steps;
+            return None;
+        }
+        Some((at, event))
+    }
+}
+
+/// madsim's clock, which goes on while tasks run, and follows ours.
+struct Pace {
+    time: TimeHandle,
+    start: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let time = TimeHandle::current();
+        let start = time.now_instant();
+        let sleep = Box::pin(time.sleep_until(start));
+        Self { time, start, sleep }
+    }
+
+    /// Lets so many tasks run that are ready, at a time of ours.
+    async fn let_run(&mut self, at: u64, tasks: u32) {
+        let done = self.time.now_instant() + TURN * (tasks + 2);
+        let until = done.max(self.start + Duration::from_nanos(at));
+        self.sleep.as_mut().reset(until);
+        self.sleep.as_mut().await;
+    }
+}
