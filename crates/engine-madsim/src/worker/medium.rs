@@ -78,7 +78,9 @@ impl Files {
         self.created += 1;
         let inode = self.created;
         self.inodes.insert(inode, Inode::default());
-        self.change_names(|names| drop(names.insert(name.to_owned(), inode)));
+        self.change_names(|names| {
+            names.insert(name.to_owned(), inode);
+        });
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
