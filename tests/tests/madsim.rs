@@ -33,6 +33,12 @@ fn main() -> ExitCode {
         let name = format!("madsim::mutants::{}", kind.name());
         trials.push(Trial::test(name, move || is_found(kind.into())));
     }
+    trials.push(Trial::test("the_worker_passes_its_own_tests", || {
+        passes("test", &["--lib"])
+    }));
+    trials.push(Trial::test("the_worker_is_linted", || {
+        passes("clippy", &["--lib", "--bins", "--tests", "--", "--deny", "warnings"])
+    }));
     trials.push(Trial::test("a_case_has_one_digest", a_case_has_one_digest));
     trials.push(Trial::test("a_worker_without_the_flag", a_worker_without_the_flag));
     trials.push(Trial::test("strangers_are_refused", strangers_are_refused));
@@ -81,6 +87,16 @@ fn is_found(mutant: Mutation) -> Result<(), Failed> {
         Verdict::Violated(_) => Ok(()),
         verdict => Err(format!("{verdict} in {} cases", report.cases).into()),
     }
+}
+
+/// The worker's side is compiled by nothing but its own build.
+fn passes(verb: &str, arguments: &[&str]) -> Result<(), Failed> {
+    let output = engine_madsim::cargo(verb)?.args(arguments).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let [out, err] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
+    Err(format!("cargo {verb}: {}\n{out}{err}", output.status).into())
 }
 
 fn case(index: u64) -> String {

@@ -26,21 +26,30 @@ pub fn is_built() -> bool {
 /// # Errors
 /// When the sources are not there, cargo or rustc cannot be run, or the worker does not build.
 pub fn build() -> Result<PathBuf, StartError> {
+    let built = run(cargo("build")?.arg("--message-format=json-render-diagnostics"))?;
+    program(&built.stdout).ok_or(StartError::NoProgram)
+}
+
+/// A cargo command on this package with the worker's flag: `build`, or what tests and lints the
+/// simulated side, which nothing else sees.
+///
+/// # Errors
+/// When the sources are not there, or rustc cannot be run.
+pub fn cargo(verb: &str) -> Result<Command, StartError> {
     let root = root()?;
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .current_dir(&root)
-        .args(["build", "--locked", "--quiet", "--package", env!("CARGO_PKG_NAME")])
+        .args([verb, "--locked", "--quiet", "--package", env!("CARGO_PKG_NAME")])
         // With a target of its own, build scripts and macros are built without the flag.
-        .args(["--target", &host(&root)?, "--message-format=json-render-diagnostics"])
+        .args(["--target", &host(&root)?])
         .arg("--target-dir")
         .arg(root.join(TARGET))
         .env("CARGO_ENCODED_RUSTFLAGS", FLAG);
     for name in IN_THE_WAY {
         cargo.env_remove(name);
     }
-    let built = run(&mut cargo)?;
-    program(&built.stdout).ok_or(StartError::NoProgram)
+    Ok(cargo)
 }
 
 /// The workspace from which this was compiled.
@@ -77,6 +86,6 @@ fn program(messages: &[u8]) -> Option<PathBuf> {
     struct Message {
         executable: Option<PathBuf>,
     }
-    let lines = messages.split(|byte| *byte == b'\n');
-    lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable).last()
+    let mut lines = messages.split(|byte| *byte == b'\n');
+    lines.find_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable)
 }

@@ -49,7 +49,7 @@ mod process;
 pub mod worker;
 
 #[cfg(not(madsim))]
-pub use build::{build, is_built};
+pub use build::{build, cargo, is_built};
 #[cfg(not(madsim))]
 pub use host::{Madsim, StartError};
 

@@ -76,6 +76,11 @@ impl Plan {
         plan
     }
 
+    /// Whether nothing goes wrong.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// How many faults there are.
     pub fn len(&self) -> usize {
         self.faults.len()

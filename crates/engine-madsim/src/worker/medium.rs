@@ -24,7 +24,9 @@ struct Inode {
     bytes: Vec<u8>,
     /// So many bytes are safe.
     synced: usize,
-    /// So many bytes can be proven to have been synced by what was written later.
+    /// So many bytes were there when the file took a log's place: the log counts their records.
+    base: usize,
+    /// So many bytes had been synced when the last record was written, which says so.
     proven: usize,
     /// Nothing from here on will be safe, whatever later syncs say.
     vanishing: Option<usize>,
@@ -33,6 +35,11 @@ struct Inode {
 impl Inode {
     fn safe(&self) -> usize {
         self.vanishing.map_or(self.synced, |from| from.min(self.synced))
+    }
+
+    /// The last record may be gone, and what it says with it.
+    fn forget_proof(&mut self) {
+        self.proven = self.base;
     }
 }
 
@@ -46,6 +53,19 @@ pub(super) struct Files {
     /// How the names were, oldest first, since they were last synced.
     older: Vec<Names>,
     created: u32,
+    /// A planted bug.
+    #[cfg(test)]
+    pub(super) lie: Option<Lie>,
+}
+
+/// What a disk does behind everybody's back.
+#[cfg(test)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// It says that it has synced, and has not.
+    Sync,
+    /// Other bytes are read than were written.
+    Read,
 }
 
 /// What is going to go wrong with a disk, and what has.
@@ -90,7 +110,18 @@ impl Files {
         Ok(())
     }
 
+    /// Only a part of a record finds room.
+    fn append_part(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.append(name, bytes)?;
+        self.inode(name)?.forget_proof();
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
     fn sync(&mut self, name: &str) -> io::Result<()> {
+        #[cfg(test)]
+        if self.lie == Some(Lie::Sync) {
+            return Ok(());
+        }
         let inode = self.inode(name)?;
         inode.synced = inode.bytes.len();
         Ok(())
@@ -100,7 +131,10 @@ impl Files {
     fn fail_sync(&mut self, name: &str, leaves: SyncFailure) -> io::Result<()> {
         let inode = self.inode(name)?;
         match leaves {
-            SyncFailure::Lost => inode.bytes.truncate(inode.synced),
+            SyncFailure::Lost => {
+                inode.bytes.truncate(inode.synced);
+                inode.forget_proof();
+            }
             SyncFailure::Kept => inode.synced = inode.bytes.len(),
             SyncFailure::Vanishing => {
                 inode.vanishing.get_or_insert(inode.synced);
@@ -111,9 +145,8 @@ impl Files {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        // A file that takes a log's place counts its records, so all of it is proven.
         let inode = self.inode(from)?;
-        inode.proven = inode.synced;
+        (inode.base, inode.proven) = (inode.synced, inode.synced);
         let number = self.names[from];
         self.change_names(|names| {
             names.remove(from);
@@ -157,6 +190,7 @@ impl Files {
                 }
             }
             (inode.synced, inode.vanishing) = (inode.bytes.len(), None);
+            inode.forget_proof();
         }
         harmed
     }
@@ -228,8 +262,14 @@ impl<N: Node> Stage<N> {
             self.machine(me).trouble.met = Some((fault, down));
             Some((permanent, bit))
         });
+        #[cfg(test)]
+        let lie = self.machine(me).files.lie;
         let Ok(inode) = self.machine(me).files.inode(name) else { return Ok(None) };
         let read = inode.bytes.clone();
+        #[cfg(test)]
+        if lie == Some(Lie::Read) {
+            return Ok(Some(read.iter().map(|byte| !byte).collect()));
+        }
         if let Some((false, bit)) = flipped {
             inode.bytes[bit / 8] ^= 1 << (bit % 8);
         }
@@ -244,8 +284,7 @@ impl<N: Node> Stage<N> {
         let fits = self.disk_dice(fault, me).below(bytes.len() as u64) as usize;
         let machine = self.machine(me);
         machine.trouble.met = Some((fault, Some(DOWN_WHEN_FULL)));
-        machine.files.append(name, &bytes[..fits])?;
-        Err(io::ErrorKind::StorageFull.into())
+        machine.files.append_part(name, &bytes[..fits])
     }
 
     /// Says when a sync that begins now is done.
@@ -264,5 +303,112 @@ impl<N: Node> Stage<N> {
         };
         machine.trouble.met = Some((fault, Some(down)));
         machine.files.fail_sync(name, leaves)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of these synced and unsynced bytes, as the shell would have written it.
+    fn log(synced: &[u8], unsynced: &[u8]) -> Files {
+        let mut files = Files::default();
+        files.create("log.new");
+        files.append("log.new", synced).expect("a file");
+        files.sync("log.new").expect("a sync");
+        files.rename("log.new", LOG).expect("a file");
+        files.sync_names();
+        files.append(LOG, unsynced).expect("a file");
+        files
+    }
+
+    fn bytes(files: &mut Files) -> Vec<u8> {
+        files.inode(LOG).expect("a log").bytes.clone()
+    }
+
+    #[test]
+    fn a_power_loss_takes_any_of_what_was_not_synced_and_nothing_else() {
+        let mut left = [false; 4];
+        for key in 0..200 {
+            let mut files = log(&[1, 2], &[3, 4, 5]);
+            let harmed = files.lose_power(false, &mut Dice::new(key));
+            let found = bytes(&mut files);
+            assert!(found.len() >= 2 && [1, 2, 3, 4, 5].starts_with(&found), "{found:?}");
+            assert_eq!(harmed, found.len() < 5);
+            left[found.len() - 2] = true;
+        }
+        assert_eq!(left, [true; 4]);
+    }
+
+    #[test]
+    fn a_torn_write_leaves_garbage_and_never_in_what_was_synced() {
+        let mut garbled = 0;
+        for key in 0..100 {
+            let mut files = log(&[7; 40], &[8; 40]);
+            files.lose_power(true, &mut Dice::new(key));
+            let found = bytes(&mut files);
+            assert_eq!(found[..40], [7; 40]);
+            garbled += u32::from(found[40..].iter().any(|byte| *byte != 8));
+        }
+        assert!(garbled > 50, "{garbled}");
+        assert!(!log(&[1], &[]).lose_power(true, &mut Dice::new(1)), "nothing to tear");
+    }
+
+    #[test]
+    fn names_that_were_not_synced_may_be_as_before() {
+        let mut old = 0;
+        for key in 0..100 {
+            let mut files = log(&[1], &[]);
+            files.create("log.new");
+            files.append("log.new", &[2]).expect("a file");
+            files.sync("log.new").expect("a sync");
+            files.rename("log.new", LOG).expect("a file");
+            files.lose_power(false, &mut Dice::new(key));
+            let found = bytes(&mut files);
+            assert!(found == [1] || found == [2], "wholly old or wholly new: {found:?}");
+            old += u32::from(found == [1]);
+        }
+        assert!((20..80).contains(&old), "{old}");
+    }
+
+    #[test]
+    fn what_a_failed_sync_leaves_vanishes_only_where_its_kind_says_so() {
+        for (leaves, now, later) in [
+            (SyncFailure::Lost, 1, 1),
+            (SyncFailure::Kept, 2, 2),
+            (SyncFailure::Vanishing, 2, 1),
+        ] {
+            let mut files = log(&[1], &[2]);
+            files.fail_sync(LOG, leaves).expect_err("it fails");
+            assert_eq!(bytes(&mut files).len(), now, "{leaves:?}");
+            files.sync(LOG).expect("a second sync says that all is well");
+            for key in 0..20 {
+                files.lose_power(false, &mut Dice::new(key));
+            }
+            assert_eq!(bytes(&mut files).len(), later, "{leaves:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_log_can_prove_rots() {
+        for key in 0..50 {
+            let mut files = log(&[0; 8], &[0; 8]);
+            files.sync(LOG).expect("a sync");
+            files.rot(LOG, &mut Dice::new(key)).expect("the log's first records");
+            let found = bytes(&mut files);
+            assert!(found[..8].iter().any(|byte| *byte != 0) && found[8..] == [0; 8]);
+            // A later record says that these had been synced; without it nothing does.
+            let mut files = log(&[0; 8], &[0; 8]);
+            files.sync(LOG).expect("a sync");
+            files.append(LOG, &[0; 8]).expect("a file");
+            assert_eq!(files.inode(LOG).expect("a log").proven, 16);
+            while bytes(&mut files).len() > 16 {
+                files.lose_power(false, &mut Dice::new(key));
+                if bytes(&mut files).len() > 16 {
+                    files.append(LOG, &[0]).expect("a file");
+                }
+            }
+            assert_eq!(files.inode(LOG).expect("a log").proven, 8);
+        }
     }
 }

@@ -18,6 +18,8 @@ mod post;
 mod run;
 mod scene;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use crate::protocol::{Answer, Hello, MAX_LINE, Request};
 use explorer::{CaseFor, Outcome, Record, Scenario};

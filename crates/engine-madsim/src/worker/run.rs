@@ -29,8 +29,19 @@ pub(super) fn run<S: Scenario>(
     case: &CaseFor<S>,
     recording: bool,
 ) -> (Outcome, Record) {
+    run_after(scenario, case, recording, |_| {})
+}
+
+/// As [`run`], with something done to the stage before anything happens.
+pub(super) fn run_after<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    recording: bool,
+    prepare: impl FnOnce(&mut Stage<S::Node>),
+) -> (Outcome, Record) {
     let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
     let stage = Stage::<S::Node>::new(case, recording, runtime.handle().clone());
+    prepare(&mut stage.borrow_mut());
     let verdict = runtime.block_on(async {
         let tasks: Vec<_> = (0..stage.borrow().calls.clients())
             .map(|client| madsim::task::spawn_local(clients::client(stage.clone(), client)))
