@@ -4,9 +4,7 @@
 //! it, whatever flags and folders the environment names.
 
 use engine_madsim::{Madsim, StartError};
-use explorer::{
-    AnyScenario, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, seed_of,
-};
+use explorer::{AnyScenario, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, seed_of};
 use libtest_mimic::{Arguments, Failed, Trial};
 use node::{Mutation, MutationKind};
 use std::fs;
@@ -33,9 +31,7 @@ fn main() -> ExitCode {
         let name = format!("madsim::mutants::{}", kind.name());
         trials.push(Trial::test(name, move || is_found(kind.into())));
     }
-    trials.push(Trial::test("the_worker_passes_its_own_tests", || {
-        passes("test", &["--lib"])
-    }));
+    trials.push(Trial::test("the_worker_passes_its_own_tests", || passes("test", &["--lib"])));
     trials.push(Trial::test("the_worker_is_linted", || {
         passes("clippy", &["--lib", "--bins", "--tests", "--", "--deny", "warnings"])
     }));

@@ -23,8 +23,7 @@ pub(crate) fn named(name: Option<&str>) -> Result<Option<Arc<dyn Engine>>, Failu
             Madsim::start().map(Some).map_err(|error| Failure::ours(error.to_string()))
         }
         Some(name) => {
-            let names: Vec<String> =
-                ENGINES.iter().map(|(name, ..)| format!("{name:?}")).collect();
+            let names: Vec<String> = ENGINES.iter().map(|(name, ..)| format!("{name:?}")).collect();
             Err(Failure::usage(format!("no engine {name:?}: there are {}", names.join(" and "))))
         }
     }

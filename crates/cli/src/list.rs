@@ -1,7 +1,7 @@
 //! `tribunal list`: what can be named on the command line.
 
-use crate::engines::ENGINES;
 use crate::Registry;
+use crate::engines::ENGINES;
 use crate::exit::{self, Failure};
 use crate::results::say;
 use clap::Args;

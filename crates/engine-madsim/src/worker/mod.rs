@@ -21,6 +21,9 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use port::Wire;
+pub use run::{carry, serve};
+
 use crate::protocol::{Answer, Hello, MAX_LINE, Request};
 use explorer::{CaseFor, Outcome, Record, Scenario};
 use rustix::stdio::dup2_stdout;

@@ -176,11 +176,17 @@ impl<N: Node> Stage<N> {
                 if let Some(Heard { about: About::Request(call), .. }) = heard {
                     self.calls.calls[call as usize].asked |= 1 << id.0;
                 }
-                self.note(Happening::Request, id, origin, &(request.client, *request, op), |event| {
-                    event.peer = Some(request.client);
-                    event.nth = nth;
-                    event.text = format!("{op:?}");
-                });
+                self.note(
+                    Happening::Request,
+                    id,
+                    origin,
+                    &(request.client, *request, op),
+                    |event| {
+                        event.peer = Some(request.client);
+                        event.nth = nth;
+                        event.text = format!("{op:?}");
+                    },
+                );
             }
             Event::Timer(timer) => {
                 let origin = machine.timers.remove(timer).unwrap_or(boot);

@@ -88,7 +88,7 @@ pub(super) async fn sleep_until<N: Node>(stage: &Shared<N>, id: NodeId, at: u64)
 }
 
 /// A machine's end of the network.
-pub(super) struct Wire<N: Node> {
+pub struct Wire<N: Node> {
     pub(super) stage: Shared<N>,
     pub(super) me: NodeId,
 }

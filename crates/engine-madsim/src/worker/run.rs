@@ -6,6 +6,7 @@
 //! tasks that are ready at once.
 
 use super::clients;
+use super::port::Wire;
 use super::scene::View;
 use super::stage::{Event, Shared, Stage};
 use checkers::Verdict;
@@ -15,13 +16,17 @@ use madsim::runtime::Runtime;
 use madsim::time::{Instant, Sleep, TimeHandle};
 use node::{Node, NodeId};
 use std::borrow::Cow;
+use std::future::{Future, Ready};
 use std::pin::Pin;
 use std::time::Duration;
 use world::parts::QUEUE_LIMIT;
-use world::{End, Scene};
+use world::{CaseOf, End, Scene};
 
 /// The longest that madsim's clock takes for one task to run.
 const TURN: Duration = Duration::from_nanos(100);
+
+/// No tasks but those of nodes and clients.
+const NOBODY: Vec<Ready<()>> = Vec::new();
 
 /// Runs a case and judges it. A panic in a node or in the scenario is a finding.
 pub(super) fn run<S: Scenario>(
@@ -42,19 +47,8 @@ pub(super) fn run_after<S: Scenario>(
     let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
     let stage = Stage::<S::Node>::new(case, recording, runtime.handle().clone());
     prepare(&mut stage.borrow_mut());
-    let verdict = runtime.block_on(async {
-        let tasks: Vec<_> = (0..stage.borrow().calls.clients())
-            .map(|client| madsim::task::spawn_local(clients::client(stage.clone(), client)))
-            .collect();
-        let verdict = drive(scenario, &stage, tasks.len() as u32).await;
-        // What is not killed and given the time to go is never freed.
-        tasks.iter().for_each(|task| task.abort());
-        let nodes: Vec<_> = stage.borrow().machines.iter().filter_map(|m| m.task).collect();
-        let handle = stage.borrow().handle.clone();
-        nodes.into_iter().for_each(|node| handle.kill(node));
-        madsim::time::sleep(Duration::from_millis(1)).await;
-        verdict
-    });
+    let mut invariant = scenario.invariant();
+    let verdict = play(&runtime, &stage, NOBODY, |stage| judge(stage, &mut invariant));
     let stage = &mut *stage.borrow_mut();
     let verdict = {
         let view = View::new(stage, None);
@@ -88,13 +82,64 @@ pub(super) fn run_after<S: Scenario>(
     (outcome, record)
 }
 
+/// Runs the nodes of a case by the shell and its calls by the shell's clients, judged by nobody.
+/// Says how many frames have arrived.
+pub fn serve<N: Node>(case: &CaseOf<N>) -> u64 {
+    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let stage = Stage::<N>::new(case, false, runtime.handle().clone());
+    play(&runtime, &stage, NOBODY, |_| Verdict::Holds);
+    stage.borrow().deliveries
+}
+
+/// Runs these tasks in place of the nodes of a case, each on its machine's end of the network. Says
+/// how many frames have arrived.
+pub fn carry<N: Node, F: Future<Output = ()> + 'static>(
+    case: &CaseOf<N>,
+    task: impl Fn(NodeId, Wire<N>) -> F,
+) -> u64 {
+    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let stage = Stage::<N>::new(case, false, runtime.handle().clone());
+    let machines = (0..case.nodes.len() as u16).map(NodeId);
+    // Their machines are up, so that no node starts there.
+    stage.borrow_mut().machines.iter_mut().for_each(|machine| machine.up = true);
+    let tasks = machines.map(|me| task(me, Wire { stage: stage.clone(), me })).collect();
+    play(&runtime, &stage, tasks, |_| Verdict::Holds);
+    stage.borrow().deliveries
+}
+
+/// Lets a run come to its end, with its clients and these tasks, and clears the stage.
+fn play<N: Node, F: Future<Output = ()> + 'static>(
+    runtime: &Runtime,
+    stage: &Shared<N>,
+    tasks: Vec<F>,
+    judge: impl FnMut(&Shared<N>) -> Verdict,
+) -> Verdict {
+    runtime.block_on(async {
+        let mut tasks: Vec<_> = tasks.into_iter().map(madsim::task::spawn_local).collect();
+        for client in 0..stage.borrow().calls.clients() {
+            tasks.push(madsim::task::spawn_local(clients::client(stage.clone(), client)));
+        }
+        let verdict = drive(stage, tasks.len() as u32, judge).await;
+        // What is not killed and given the time to go is never freed.
+        tasks.iter().for_each(|task| task.abort());
+        let nodes: Vec<_> = stage.borrow().machines.iter().filter_map(|m| m.task).collect();
+        let handle = stage.borrow().handle.clone();
+        nodes.into_iter().for_each(|node| handle.kill(node));
+        madsim::time::sleep(Duration::from_millis(1)).await;
+        verdict
+    })
+}
+
 /// Takes one event after the other until the run has ended or a judge has seen enough.
-async fn drive<S: Scenario>(scenario: &S, stage: &Shared<S::Node>, clients: u32) -> Verdict {
-    let mut invariant = scenario.invariant();
+async fn drive<N: Node>(
+    stage: &Shared<N>,
+    tasks: u32,
+    mut judge: impl FnMut(&Shared<N>) -> Verdict,
+) -> Verdict {
     let mut pace = Pace::new();
-    pace.let_run(0, clients).await;
+    pace.let_run(0, tasks).await;
     loop {
-        let verdict = judge(stage, &mut invariant);
+        let verdict = judge(stage);
         if verdict.is_violated() {
             return verdict;
         }
