@@ -1,6 +1,6 @@
 //! What tests across the crates share: a saved case is found its scenario and held to its status.
 
-use engine_madsim::Madsim;
+use engine_madsim::{Madsim, Profile};
 use explorer::{AnyScenario, Engine, repro};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -9,17 +9,20 @@ use std::sync::{Arc, OnceLock};
 ///
 /// # Errors
 /// If its worker does not build or does not simulate.
-pub fn madsim() -> Result<Arc<dyn Engine>, String> {
-    static ENGINE: OnceLock<Result<Arc<dyn Engine>, String>> = OnceLock::new();
-    ENGINE.get_or_init(|| Madsim::start().map_err(|error| error.to_string())).clone()
+pub fn madsim(profile: Profile) -> Result<Arc<dyn Engine>, String> {
+    static ENGINES: [OnceLock<Result<Arc<dyn Engine>, String>>; 2] = [const { OnceLock::new() }; 2];
+    let start = || Madsim::start(profile).map_err(|error| error.to_string());
+    ENGINES[profile as usize].get_or_init(start).clone()
 }
 
 /// The engine that a repro names.
 fn engine(name: Option<&str>) -> Result<Option<Arc<dyn Engine>>, String> {
     match name {
         None => Ok(None),
-        Some(engine_madsim::NAME) => madsim().map(Some),
-        Some(name) => Err(format!("there is no engine {name:?}")),
+        Some(name) => match Profile::ALL.into_iter().find(|profile| profile.name() == name) {
+            Some(profile) => madsim(profile).map(Some),
+            None => Err(format!("there is no engine {name:?}")),
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 //! `madsim::NAME` puts a scenario on trial there. The worker is built by the first test that needs
 //! it, whatever flags and folders the environment names.
 
-use engine_madsim::{Madsim, StartError};
+use engine_madsim::{Madsim, Profile, StartError};
 use explorer::{AnyScenario, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, seed_of};
 use libtest_mimic::{Arguments, Failed, Trial};
 use node::{Mutation, MutationKind};
@@ -23,8 +23,13 @@ const SEARCH: u64 = 2_000;
 fn main() -> ExitCode {
     let mut trials = Vec::new();
     for scenario in scenarios::registry() {
+        if scenario.shape().expected == Expected::Holds {
+            let name = format!("madsim-tcp::{}", scenario.name());
+            let same = scenario.name();
+            trials.push(Trial::test(name, move || stands(&*named(&same)?, Profile::Tcp)));
+        }
         let name = format!("madsim::{}", scenario.name());
-        trials.push(Trial::test(name, move || stands(&*scenario)));
+        trials.push(Trial::test(name, move || stands(&*scenario, Profile::Network)));
     }
     // What is handled twice does no harm here, see `scenarios/tests/controls.rs`.
     for kind in MutationKind::ALL.into_iter().filter(|kind| *kind != MutationKind::HandleTwice) {
@@ -43,12 +48,18 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+fn named(name: &str) -> Result<Box<dyn AnyScenario>, Failed> {
+    let found = scenarios::registry().into_iter().find(|scenario| scenario.name() == name);
+    found.ok_or_else(|| format!("no scenario {name}").into())
+}
+
 fn explore(
     scenario: &dyn AnyScenario,
+    profile: Profile,
     seeds: u64,
     mutant: Option<Mutation>,
 ) -> Result<Report, Failed> {
-    let engine = Some(tests::madsim()?);
+    let engine = Some(tests::madsim(profile)?);
     let narrow = Narrow { mutant, engine, ..Narrow::default() };
     let budget = Budget { narrow, first: true, ..Budget::seeds(seeds) };
     let report = scenario.explore(&budget, &Progress::default());
@@ -59,15 +70,15 @@ fn explore(
 }
 
 /// A scenario that must hold does so, and an exhibit is found broken.
-fn stands(scenario: &dyn AnyScenario) -> Result<(), Failed> {
+fn stands(scenario: &dyn AnyScenario, profile: Profile) -> Result<(), Failed> {
     if scenario.shape().expected == Expected::Violated {
-        let report = explore(scenario, SEARCH, None)?;
+        let report = explore(scenario, profile, SEARCH, None)?;
         return match report.verdict().is_violated() {
             true => Ok(()),
             false => Err(format!("it was not found broken in {} cases", report.cases).into()),
         };
     }
-    let report = explore(scenario, CASES, None)?;
+    let report = explore(scenario, profile, CASES, None)?;
     match report.findings.first() {
         Some(found) => Err(format!("seed {}: {}", found.seed, found.anomaly).into()),
         None if report.operations.1 == 0 => Err("no operation took effect".into()),
@@ -78,7 +89,7 @@ fn stands(scenario: &dyn AnyScenario) -> Result<(), Failed> {
 /// A generic planted bug is found, by the scenario that logs most.
 fn is_found(mutant: Mutation) -> Result<(), Failed> {
     let scenario = scenarios::two_phase_commit::two_phase_commit();
-    let report = explore(&scenario, SEARCH, Some(mutant))?;
+    let report = explore(&scenario, Profile::Network, SEARCH, Some(mutant))?;
     match report.verdict() {
         Verdict::Violated(_) => Ok(()),
         verdict => Err(format!("{verdict} in {} cases", report.cases).into()),
@@ -102,12 +113,12 @@ fn case(index: u64) -> String {
 
 /// The same in another process, after other runs, and when recorded.
 fn a_case_has_one_digest() -> Result<(), Failed> {
-    let engine = tests::madsim()?;
+    let engine = tests::madsim(Profile::Network)?;
     let digest = |engine: &dyn Engine, index, recording| {
         engine.judge("two_phase_commit", &case(index), recording).0.digest
     };
     let first: Vec<u64> = (0..20).map(|index| digest(&*engine, index, false)).collect();
-    let fresh = Madsim::start()?;
+    let fresh = Madsim::start(Profile::Network)?;
     for index in (0..20).rev() {
         let again = digest(&*fresh, index, true);
         let first = first[index as usize];

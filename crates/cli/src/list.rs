@@ -1,7 +1,7 @@
 //! `tribunal list`: what can be named on the command line.
 
 use crate::Registry;
-use crate::engines::ENGINES;
+use crate::engines::engines;
 use crate::exit::{self, Failure};
 use crate::results::say;
 use clap::Args;
@@ -38,7 +38,7 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
         say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
     say("\nengines")?;
-    for (name, about, kinds) in ENGINES {
+    for (name, about, kinds) in engines() {
         say(format!("  {name:<40} {about}; {}", has(kinds)))?;
     }
     say("\nkinds of faults")?;

@@ -3,7 +3,7 @@
 //! Prints cases per second and the worker's memory as it goes, and whether the first case still
 //! has its digest at the end. It finds its worker among its own children, so it wants Linux.
 
-use engine_madsim::Madsim;
+use engine_madsim::{Madsim, Profile};
 use explorer::{Engine, Narrow, seed_of};
 use std::fs;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use std::time::Instant;
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs: u64 = std::env::args().nth(1).map_or(Ok(10_000), |runs| runs.parse())?;
-    let engine = Madsim::start()?;
+    let engine = Madsim::start(Profile::Network)?;
     let scenarios = scenarios::registry();
     let case = |index: u64| {
         let scenario = &scenarios[index as usize % scenarios.len()];

@@ -1,9 +1,9 @@
 //! The engine as campaigns see it: a pool of workers, one for each thread that asks.
 
+use crate::Profile;
 use crate::build::build;
 use crate::process::{Silence, Worker};
 use crate::protocol::{Answer, Request};
-use crate::{KINDS, NAME};
 use checkers::Verdict;
 use explorer::{Engine, Outcome, Record};
 use std::io;
@@ -55,6 +55,7 @@ pub enum StartError {
 /// The madsim engine.
 #[derive(Debug)]
 pub struct Madsim {
+    profile: Profile,
     program: PathBuf,
     deadline: Duration,
     idle: Mutex<Vec<Worker>>,
@@ -65,8 +66,8 @@ impl Madsim {
     ///
     /// # Errors
     /// When it cannot be built, or does not say that it simulates.
-    pub fn start() -> Result<Arc<dyn Engine>, StartError> {
-        Ok(Arc::new(Self::with(build()?, DEADLINE)?))
+    pub fn start(profile: Profile) -> Result<Arc<dyn Engine>, StartError> {
+        Ok(Arc::new(Self { profile, ..Self::with(build()?, DEADLINE)? }))
     }
 
     /// An engine with another program as its worker, which has so long for a case.
@@ -75,7 +76,10 @@ impl Madsim {
     /// When it does not say that it is a worker of this version that simulates.
     pub fn with(program: PathBuf, deadline: Duration) -> Result<Self, StartError> {
         match Worker::start(&program) {
-            Ok(worker) => Ok(Self { program, deadline, idle: Mutex::new(vec![worker]) }),
+            Ok(worker) => {
+                let (profile, idle) = (Profile::Network, Mutex::new(vec![worker]));
+                Ok(Self { profile, program, deadline, idle })
+            }
             Err(reason) => Err(StartError::Worker { program, reason }),
         }
     }
@@ -87,11 +91,11 @@ impl Madsim {
 
 impl Engine for Madsim {
     fn name(&self) -> &'static str {
-        NAME
+        self.profile.name()
     }
 
     fn kinds(&self) -> Faults {
-        KINDS
+        self.profile.kinds()
     }
 
     fn is_deterministic(&self) -> bool {
@@ -107,7 +111,12 @@ impl Engine for Madsim {
                 return (Outcome { verdict, ..Outcome::violated("", "", "") }, Record::default());
             }
         };
-        let request = Request { scenario: scenario.to_owned(), case: case.to_owned(), recording };
+        let request = Request {
+            scenario: scenario.to_owned(),
+            case: case.to_owned(),
+            streams: self.profile == Profile::Tcp,
+            recording,
+        };
         match worker.ask(&request, self.deadline) {
             Ok(Answer { outcome, record }) => {
                 self.idle().push(worker);

@@ -20,7 +20,7 @@
 //!
 //! # Faults
 //!
-//! Every kind of [`world::FaultKind`] works, see [`KINDS`]. Three differ in what they touch:
+//! Every kind of [`FaultKind`] works over our network. Three differ in what they touch:
 //!
 //! - `power_loss` and `torn_write` take bytes, not records: whatever part of the unsynced bytes, and
 //!   of the names that were not synced.
@@ -30,6 +30,15 @@
 //!   more: see [`shell::log`].
 //!
 //! `corrupt` flips a bit of a frame, and the codec of the shell must refuse it.
+//!
+//! # A second profile: madsim's TCP
+//!
+//! Above the frames stands the shell's [`shell::tcp`], which our network leaves out. [`Profile::Tcp`]
+//! puts it on trial over madsim's streams: framing, reconnects, keep-alives, outboxes. Time is
+//! madsim's there. What strikes single frames is missing (`delay`, `loss`, `duplicate`, `reorder`,
+//! `corrupt`), and so is `slow_link`, for all links are alike. A `cut` keeps segments from leaving
+//! and not from arriving. Who caused a message is not known, so faults at effects with an origin
+//! may find none. And a killed process is seen by its peers at once, which no real network does.
 //!
 //! # What the engine asks of the shell
 //!
@@ -53,10 +62,53 @@ pub use build::{build, cargo, is_built};
 #[cfg(not(madsim))]
 pub use host::{Madsim, StartError};
 
-use world::Faults;
+use world::{FaultKind, Faults};
 
-/// The engine's name in commands and repros.
-pub const NAME: &str = "madsim";
+/// What carries the frames.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Profile {
+    /// Our network: every kind of fault.
+    Network,
+    /// madsim's TCP under the shell's connections.
+    Tcp,
+}
 
-/// The kinds of faults that it has.
-pub const KINDS: Faults = Faults::ALL;
+impl Profile {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Network, Self::Tcp];
+
+    /// The engine's name in commands and repros.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "madsim",
+            Self::Tcp => "madsim-tcp",
+        }
+    }
+
+    /// What it runs, in one line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Network => "the tokio shell around it, simulated",
+            Self::Tcp => "the shell with its connections, over madsim's TCP",
+        }
+    }
+
+    /// The kinds of faults that it has.
+    pub const fn kinds(self) -> Faults {
+        match self {
+            Self::Network => Faults::ALL,
+            Self::Tcp => Faults::ALL.without(OF_MESSAGES),
+        }
+    }
+}
+
+/// What madsim's TCP cannot do to a frame: it knows segments and no frames, loses and doubles
+/// nothing, and all its links are alike.
+const OF_MESSAGES: Faults = Faults::of(&[
+    FaultKind::Delay,
+    FaultKind::Loss,
+    FaultKind::Duplicate,
+    FaultKind::Reorder,
+    FaultKind::Corrupt,
+    FaultKind::SlowLink,
+]);

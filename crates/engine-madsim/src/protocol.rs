@@ -69,6 +69,8 @@ pub struct Request {
     pub scenario: String,
     /// The case, as TOML.
     pub case: String,
+    /// Whether frames go over madsim's TCP, and not over our network.
+    pub streams: bool,
     /// Whether to keep every event.
     pub recording: bool,
 }

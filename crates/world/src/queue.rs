@@ -87,6 +87,13 @@ impl<T> Queue<T> {
         }
     }
 
+    /// When the next event is due.
+    pub fn next_at(&self) -> Option<u64> {
+        let next = self.soon.last().copied();
+        let next = next.or_else(|| self.later.peek().map(|Reverse(key)| *key));
+        next.map(|key| (key >> 64) as u64)
+    }
+
     /// The next event, and its time.
     #[inline]
     pub fn pop(&mut self) -> Option<(u64, T)> {

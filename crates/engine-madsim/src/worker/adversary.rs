@@ -24,6 +24,7 @@ impl<N: Node> Stage<N> {
         match self.plan.fault(index).kind.clone() {
             Kind::Cut { nodes, direction, lasts } => {
                 self.links.cut(index, nodes, direction);
+                self.cut_streams();
                 self.queue.push(self.now + nanos(lasts), Event::Lift(index));
             }
             Kind::SlowLink { from, to, by, lasts } => {
@@ -99,6 +100,7 @@ impl<N: Node> Stage<N> {
             return;
         }
         self.links.lift(index);
+        self.cut_streams();
         if let Kind::SlowSync { node, by, .. } = self.plan.fault(index).kind {
             let slow = &mut self.machine(node).trouble.slow;
             *slow = slow.saturating_sub(nanos(by));
@@ -259,6 +261,7 @@ impl<N: Node> Stage<N> {
     pub(super) fn heal(&mut self) {
         self.healed = true;
         self.links.heal();
+        self.cut_streams();
         let origin = self.heal_origin;
         self.note(Happening::Heal, NodeId(0), origin, &0u8, |event| {
             event.text = "all faults end".to_owned();

@@ -2,8 +2,9 @@
 
 use super::port::{LocalClock, Wire, sleep_until};
 use super::stage::{Shared, Stage};
+use super::streams::connect;
 use history::{Actor, What};
-use node::{Node, NodeId};
+use node::{Node, NodeId, RequestId};
 use shell::{Client, Outcome, Policy, Resend};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -40,6 +41,10 @@ struct Asker {
 /// Every call of a case, and who makes it.
 pub(super) struct Calls<N: Node> {
     pub(super) calls: Vec<Call<N::Op>>,
+    /// Their ids and indices, sorted.
+    by_id: Vec<(u32, u32)>,
+    /// The first client's machine.
+    servers: u16,
     clients: Vec<Asker>,
     give_up: Duration,
     deduplicated: bool,
@@ -70,7 +75,19 @@ impl<N: Node> Calls<N> {
             clients[usize::from(calls[index].client)].waiting.push(index as u32);
         }
         let (give_up, deduplicated) = (case.clients.give_up, case.clients.deduplicated);
-        Self { calls, clients, give_up, deduplicated }
+        let mut by_id: Vec<_> =
+            calls.iter().zip(0..).map(|(call, index)| (call.id, index)).collect();
+        by_id.sort_unstable();
+        let servers = case.nodes.len() as u16;
+        Self { calls, by_id, servers, clients, give_up, deduplicated }
+    }
+
+    /// The index of the call that a request names, if there is one.
+    pub(super) fn find(&self, request: RequestId) -> Option<u32> {
+        let at = self.by_id.binary_search_by_key(&request.call, |(id, _)| *id).ok()?;
+        let index = self.by_id[at].1;
+        let client = self.calls[index as usize].client;
+        (self.servers + client == request.client.0).then_some(index)
     }
 
     pub(super) fn clients(&self) -> u16 {
@@ -100,7 +117,11 @@ pub(super) async fn client<N: Node>(stage: Shared<N>, client: u16) {
         };
         (NodeId(stage.servers() + client), stage.servers(), policy, stage.seed)
     };
-    let wire = Wire { stage: stage.clone(), me };
+    let identity = stage.borrow().streams.as_ref().map(|_| stage.borrow().identity(me));
+    let wire = match identity {
+        Some(identity) => connect(stage.clone(), identity).await,
+        None => Wire { stage: stage.clone(), me, tcp: None },
+    };
     let clock = LocalClock { stage: stage.clone(), me };
     let mut asker: Client<N, _, _> = Client::new(me, servers, policy, wire, clock, seed);
     loop {
@@ -193,7 +214,7 @@ impl<N: Node> Stage<N> {
         let now = self.now;
         let asker = self.calls.clients.get_mut(usize::from(client))?;
         let mut counts = Faults::NONE;
-        if let Some(at) = asker.again.iter().position(|(at, _)| *at == now) {
+        if let Some(at) = asker.again.iter().position(|(at, _)| *at <= now) {
             counts.add(asker.again.swap_remove(at).1);
         }
         Some((asker.current, counts))
@@ -208,10 +229,12 @@ impl<N: Node> Stage<N> {
     /// Records the end of a call; none: its client has ended. The shell's client cannot know of the
     /// copies that the network has made of a request, so a Fail is held against them here.
     fn complete(&mut self, index: u32, outcome: Option<Outcome<N::Ret>>) {
+        self.tick();
         let deduplicated = self.calls.deduplicated;
+        let copies_nothing = self.streams.is_some();
         let call = &mut self.calls.calls[index as usize];
         let Some(operation) = call.open.take() else { return };
-        let certain = deduplicated || call.attempts.all_answered();
+        let certain = deduplicated || copies_nothing || call.attempts.all_answered();
         let (id, client) = (call.id, call.client);
         let what = match outcome {
             Some(Outcome::Ok(ret)) => What::Ok(ret),

@@ -4,12 +4,16 @@ use super::medium::Medium;
 use super::observer::Watch;
 use super::port::{LocalClock, Wire};
 use super::stage::{Shared, Stage};
+use super::streams::{connect, ip};
 use checkers::Verdict;
 use explorer::judge::catch;
+use madsim::runtime::Handle;
+use madsim::task::NodeId as Task;
 use node::{Node, NodeId};
 use shell::{End, Error, Identity, Server};
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -41,16 +45,18 @@ impl<N: Node> Stage<N> {
         self.ports[id.index()].close();
         self.heard[id.index()] = None;
         let server = self.server(&stage, id, token);
-        NEXT.set(Some(Box::pin(guarded(stage, id, token, server))));
-        self.woken += 1;
-        match task {
-            Some(task) => self.handle.restart(task),
-            None => {
-                let next = || NEXT.take().unwrap_or_else(|| Box::pin(async {}));
-                let built = self.handle.create_node().init(next).build();
-                self.machine(id).task = Some(built.id());
-            }
+        let life = guarded(stage, id, token, server);
+        let started = start(&self.handle, task, ip(id), life);
+        self.machine(id).task = Some(started);
+        if let Some(streams) = &mut self.streams {
+            streams.tasks[id.index()] = Some(started);
+            self.cut_streams();
         }
+        self.woken += 1;
+    }
+
+    pub(super) fn identity(&self, node: NodeId) -> Identity {
+        Identity { scenario: self.scenario.clone(), cluster: self.seed, node }
     }
 
     fn server(
@@ -60,17 +66,24 @@ impl<N: Node> Stage<N> {
         token: u32,
     ) -> impl Future<Output = Result<End, Error>> + use<N> {
         let server: Server<N, _, _, _, _> = Server {
-            identity: Identity { scenario: self.scenario.clone(), cluster: self.seed, node: me },
+            identity: self.identity(me),
             config: self.configs[me.index()].clone(),
             servers: self.servers(),
             seed: self.seed,
             mutant: self.mutant.clone(),
-            transport: Wire { stage: stage.clone(), me },
+            transport: Wire { stage: stage.clone(), me, tcp: None },
             disk: Medium { stage: stage.clone(), me },
             clock: LocalClock { stage: stage.clone(), me },
             observer: Watch { stage: stage.clone(), me, token },
         };
-        server.run(pending())
+        let streams = self.streams.is_some().then(|| (stage.clone(), self.identity(me)));
+        async move {
+            let transport = match streams {
+                Some((stage, identity)) => connect(stage, identity).await,
+                None => server.transport,
+            };
+            Server { transport, ..server }.run(pending()).await
+        }
     }
 
     /// A life has ended by itself: its disk has failed, or it did what no node may.
@@ -98,6 +111,22 @@ impl<N: Node> Stage<N> {
             },
         }
     }
+}
+
+/// Starts a process on a machine of madsim's, for the first time or again.
+pub(super) fn start(
+    handle: &Handle,
+    task: Option<Task>,
+    ip: IpAddr,
+    life: impl Future<Output = ()> + 'static,
+) -> Task {
+    NEXT.set(Some(Box::pin(life)));
+    if let Some(task) = task {
+        handle.restart(task);
+        return task;
+    }
+    let next = || NEXT.take().unwrap_or_else(|| Box::pin(async {}));
+    handle.create_node().ip(ip).init(next).build().id()
 }
 
 /// Runs a life to its end. A panic in it is a finding.

@@ -4,6 +4,7 @@
 //! - `stage`: all that a run has in common, and what nodes do to it
 //! - what is faked: `port` (frames and alarms of a machine), `post` (the way between two), `medium`
 //!   (a disk), and a machine's clocks
+//! - `streams`: madsim's own TCP, in place of ours
 //! - who stands on it: `life` (a node, by the shell's server) and `clients`
 //! - what goes wrong: `adversary`
 //! - `scene`: what judges see
@@ -18,6 +19,7 @@ mod post;
 mod run;
 mod scene;
 mod stage;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -49,8 +51,8 @@ pub fn main() -> io::Result<()> {
         if input.by_ref().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let Request { scenario, case, recording } = serde_json::from_str(&line)?;
-        let (outcome, record) = judge(&scenario, &case, recording);
+        let Request { scenario, case, streams, recording } = serde_json::from_str(&line)?;
+        let (outcome, record) = judge(&scenario, &case, streams, recording);
         say(&mut output, &Answer { outcome, record })?;
     }
 }
@@ -62,32 +64,39 @@ fn say(output: &mut File, message: &impl serde::Serialize) -> io::Result<()> {
 }
 
 /// Runs and judges a case, which is TOML, of the scenario of that name.
-pub fn judge(scenario: &str, case: &str, recording: bool) -> (Outcome, Record) {
+pub fn judge(scenario: &str, case: &str, streams: bool, recording: bool) -> (Outcome, Record) {
     struct Find<'a> {
         name: &'a str,
         case: &'a str,
+        streams: bool,
         recording: bool,
         judged: Option<(Outcome, Record)>,
     }
     impl Visitor for Find<'_> {
         fn visit<S: Scenario>(&mut self, scenario: S) {
             if self.judged.is_none() && scenario.name() == self.name {
-                self.judged = Some(judge_text(&scenario, self.case, self.recording));
+                let Self { case, streams, recording, .. } = *self;
+                self.judged = Some(judge_text(&scenario, case, streams, recording));
             }
         }
     }
-    let mut find = Find { name: scenario, case, recording, judged: None };
+    let mut find = Find { name: scenario, case, streams, recording, judged: None };
     scenarios::each(&mut find);
     find.judged.unwrap_or_else(|| no_case(format!("no scenario {scenario:?}")))
 }
 
-fn judge_text<S: Scenario>(scenario: &S, case: &str, recording: bool) -> (Outcome, Record) {
+fn judge_text<S: Scenario>(
+    scenario: &S,
+    case: &str,
+    streams: bool,
+    recording: bool,
+) -> (Outcome, Record) {
     let case: CaseFor<S> = match toml::from_str(case) {
         Ok(case) => case,
         Err(error) => return no_case(error.to_string()),
     };
     match case.check() {
-        Ok(()) => run::run(scenario, &case, recording),
+        Ok(()) => run::run(scenario, &case, streams, recording),
         Err(reason) => no_case(reason),
     }
 }

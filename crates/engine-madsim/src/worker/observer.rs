@@ -151,6 +151,7 @@ impl<N: Node> Stage<N> {
 
     /// A node is told something: from now on all that it does goes back to what caused that.
     fn told(&mut self, id: NodeId, event: &Event<N>) {
+        self.tick();
         self.count_step();
         let heard = self.heard[id.index()];
         let machine = &mut self.machines[id.index()];
@@ -171,11 +172,12 @@ impl<N: Node> Stage<N> {
                 });
             }
             Event::Request(request, op) => {
-                let (origin, nth) = of(heard);
-                machine.origin = origin;
-                if let Some(Heard { about: About::Request(call), .. }) = heard {
+                let (mut origin, nth) = of(heard);
+                if let Some(call) = self.calls.find(*request) {
                     self.calls.calls[call as usize].asked |= 1 << id.0;
+                    origin = self.call_origin(call);
                 }
+                self.machines[id.index()].origin = origin;
                 self.note(
                     Happening::Request,
                     id,
@@ -242,16 +244,14 @@ impl<N: Node> Stage<N> {
 
     /// A node answers: whom it was asked by, if it ever was.
     fn answers(&mut self, id: NodeId, request: node::RequestId) {
-        let client = request.client.0.checked_sub(self.servers());
-        let call = self.calls.calls.iter_mut().zip(0..).find(|(call, _)| call.id == request.call);
-        match call {
-            Some((call, index)) if Some(call.client) == client && call.asked & 1 << id.0 != 0 => {
-                let reply = call.attempts.reply();
-                let origin = self.call_origin(index);
-                self.machine(id).sending = Some((origin, About::Answer(index, reply)));
-            }
-            _ => self.misuse(id),
+        let Some(index) = self.calls.find(request) else { return self.misuse(id) };
+        let call = &mut self.calls.calls[index as usize];
+        if call.asked & 1 << id.0 == 0 {
+            return self.misuse(id);
         }
+        let reply = call.attempts.reply();
+        let origin = self.call_origin(index);
+        self.machine(id).sending = Some((origin, About::Answer(index, reply)));
     }
 
     /// An effect has come so far.

@@ -3,6 +3,7 @@
 use super::stage::{About, Event, Shared, Stage};
 use bytes::Bytes;
 use node::{Node, NodeId};
+use shell::tcp::Tcp;
 use shell::{Clock, Transport};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -78,6 +79,7 @@ impl<N: Node> Stage<N> {
 pub(super) async fn sleep_until<N: Node>(stage: &Shared<N>, id: NodeId, at: u64) {
     poll_fn(|cx| {
         let mut stage = stage.borrow_mut();
+        stage.tick();
         if stage.now >= at {
             return Poll::Ready(());
         }
@@ -91,14 +93,29 @@ pub(super) async fn sleep_until<N: Node>(stage: &Shared<N>, id: NodeId, at: u64)
 pub struct Wire<N: Node> {
     pub(super) stage: Shared<N>,
     pub(super) me: NodeId,
+    /// In place of our network.
+    pub(super) tcp: Option<Tcp>,
 }
 
 impl<N: Node> Transport for Wire<N> {
     fn send(&mut self, to: NodeId, frame: Bytes) {
-        self.stage.borrow_mut().send(self.me, to, frame);
+        match &mut self.tcp {
+            None => self.stage.borrow_mut().send(self.me, to, frame),
+            Some(tcp) => {
+                self.stage.borrow_mut().sent_over_stream(self.me, to);
+                tcp.send(to, frame);
+            }
+        }
     }
 
     async fn recv(&mut self) -> (NodeId, Bytes) {
+        if let Some(tcp) = &mut self.tcp {
+            let arrived = tcp.recv().await;
+            let mut stage = self.stage.borrow_mut();
+            stage.tick();
+            stage.deliveries += 1;
+            return arrived;
+        }
         poll_fn(|cx| {
             let mut stage = self.stage.borrow_mut();
             let port = &mut stage.ports[self.me.index()];
@@ -114,6 +131,9 @@ impl<N: Node> Transport for Wire<N> {
 
     fn distrust(&mut self, from: NodeId) {
         self.stage.borrow_mut().distrusted(self.me, from);
+        if let Some(tcp) = &mut self.tcp {
+            tcp.distrust(from);
+        }
     }
 }
 
@@ -125,7 +145,8 @@ pub(super) struct LocalClock<N: Node> {
 
 impl<N: Node> Clock for LocalClock<N> {
     fn now(&self) -> Duration {
-        let stage = self.stage.borrow();
+        let mut stage = self.stage.borrow_mut();
+        stage.tick();
         Duration::from_nanos(stage.clock(self.me).local(stage.now))
     }
 

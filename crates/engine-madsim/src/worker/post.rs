@@ -160,13 +160,11 @@ impl<N: Node> Stage<N> {
 
     /// A machine believes that the frame that it heard last means nothing.
     pub(super) fn distrusted(&mut self, me: NodeId, from: NodeId) {
-        let Some(Heard { origin, nth, epoch, corrupt, about }) = self.heard[me.index()] else {
-            return;
-        };
-        if !corrupt {
-            let message = format!("{me} refuses {} from {from}, which is whole", about.describe());
+        let heard = self.heard[me.index()].filter(|heard| heard.corrupt);
+        let Some(Heard { origin, nth, epoch, about, .. }) = heard else {
+            let message = format!("{me} refuses a frame from {from} that nobody has damaged");
             return self.found(Verdict::violated("frames", "whole frame refused", message));
-        }
+        };
         self.count(FaultKind::Corrupt);
         self.links.break_off(from, me, epoch);
         self.note(Happening::Drop, me, origin, &(from, "corrupt"), |event| {

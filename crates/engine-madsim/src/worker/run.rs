@@ -6,9 +6,11 @@
 //! tasks that are ready at once.
 
 use super::clients;
+use super::life::start;
 use super::port::Wire;
 use super::scene::View;
 use super::stage::{Event, Shared, Stage};
+use super::streams::{config, ip, stirred};
 use checkers::Verdict;
 use explorer::judge::{catch, ended};
 use explorer::{CaseFor, Outcome, Record, Run, Scenario};
@@ -16,8 +18,9 @@ use madsim::runtime::Runtime;
 use madsim::time::{Instant, Sleep, TimeHandle};
 use node::{Node, NodeId};
 use std::borrow::Cow;
-use std::future::{Future, Ready};
-use std::pin::Pin;
+use std::future::{Future, Ready, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 use world::parts::QUEUE_LIMIT;
 use world::{CaseOf, End, Scene};
@@ -32,21 +35,26 @@ const NOBODY: Vec<Ready<()>> = Vec::new();
 pub(super) fn run<S: Scenario>(
     scenario: &S,
     case: &CaseFor<S>,
+    streams: bool,
     recording: bool,
 ) -> (Outcome, Record) {
-    run_after(scenario, case, recording, |_| {})
+    run_after(scenario, case, streams, recording, |_| {})
 }
 
 /// As [`run`], with something done to the stage before anything happens.
 pub(super) fn run_after<S: Scenario>(
     scenario: &S,
     case: &CaseFor<S>,
+    streams: bool,
     recording: bool,
     prepare: impl FnOnce(&mut Stage<S::Node>),
 ) -> (Outcome, Record) {
-    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let runtime = Runtime::with_seed_and_config(case.seed.0, config(&case.network));
     let stage = Stage::<S::Node>::new(case, recording, runtime.handle().clone());
     prepare(&mut stage.borrow_mut());
+    if streams {
+        runtime.block_on(async { stage.borrow_mut().take_streams() });
+    }
     let mut invariant = scenario.invariant();
     let verdict = play(&runtime, &stage, NOBODY, |stage| judge(stage, &mut invariant));
     let stage = &mut *stage.borrow_mut();
@@ -85,7 +93,7 @@ pub(super) fn run_after<S: Scenario>(
 /// Runs the nodes of a case by the shell and its calls by the shell's clients, judged by nobody.
 /// Says how many frames have arrived.
 pub fn serve<N: Node>(case: &CaseOf<N>) -> u64 {
-    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let runtime = Runtime::with_seed_and_config(case.seed.0, config(&case.network));
     let stage = Stage::<N>::new(case, false, runtime.handle().clone());
     play(&runtime, &stage, NOBODY, |_| Verdict::Holds);
     stage.borrow().deliveries
@@ -97,12 +105,12 @@ pub fn carry<N: Node, F: Future<Output = ()> + 'static>(
     case: &CaseOf<N>,
     task: impl Fn(NodeId, Wire<N>) -> F,
 ) -> u64 {
-    let runtime = Runtime::with_seed_and_config(case.seed.0, madsim::Config::default());
+    let runtime = Runtime::with_seed_and_config(case.seed.0, config(&case.network));
     let stage = Stage::<N>::new(case, false, runtime.handle().clone());
     let machines = (0..case.nodes.len() as u16).map(NodeId);
     // Their machines are up, so that no node starts there.
     stage.borrow_mut().machines.iter_mut().for_each(|machine| machine.up = true);
-    let tasks = machines.map(|me| task(me, Wire { stage: stage.clone(), me })).collect();
+    let tasks = machines.map(|me| task(me, Wire { stage: stage.clone(), me, tcp: None })).collect();
     play(&runtime, &stage, tasks, |_| Verdict::Holds);
     stage.borrow().deliveries
 }
@@ -116,13 +124,28 @@ fn play<N: Node, F: Future<Output = ()> + 'static>(
 ) -> Verdict {
     runtime.block_on(async {
         let mut tasks: Vec<_> = tasks.into_iter().map(madsim::task::spawn_local).collect();
-        for client in 0..stage.borrow().calls.clients() {
-            tasks.push(madsim::task::spawn_local(clients::client(stage.clone(), client)));
+        let (servers, clients) = (stage.borrow().servers(), stage.borrow().calls.clients());
+        for client in 0..clients {
+            let machine = NodeId(servers + client);
+            let client = clients::client(stage.clone(), client);
+            let mut stage = stage.borrow_mut();
+            let handle = stage.handle.clone();
+            match &mut stage.streams {
+                // Connections are made from a machine of its own.
+                Some(streams) => {
+                    let started = start(&handle, None, ip(machine), client);
+                    streams.tasks[machine.index()] = Some(started);
+                }
+                None => tasks.push(madsim::task::spawn_local(client)),
+            }
         }
         let verdict = drive(stage, tasks.len() as u32, judge).await;
         // What is not killed and given the time to go is never freed.
         tasks.iter().for_each(|task| task.abort());
-        let nodes: Vec<_> = stage.borrow().machines.iter().filter_map(|m| m.task).collect();
+        let mut nodes: Vec<_> = stage.borrow().machines.iter().filter_map(|m| m.task).collect();
+        if let Some(streams) = &stage.borrow().streams {
+            nodes.extend(streams.tasks[usize::from(servers)..].iter().flatten());
+        }
         let handle = stage.borrow().handle.clone();
         nodes.into_iter().for_each(|node| handle.kill(node));
         madsim::time::sleep(Duration::from_millis(1)).await;
@@ -143,10 +166,14 @@ async fn drive<N: Node>(
         if verdict.is_violated() {
             return verdict;
         }
+        let streams = stage.borrow().streams.is_some();
+        if streams && !pace.reach_next(stage).await {
+            continue;
+        }
         let Some((at, event)) = stage.borrow_mut().next() else { return Verdict::Holds };
         let woken = {
             let mut stage = stage.borrow_mut();
-            stage.now = at;
+            stage.now = stage.now.max(at);
             stage.step(event);
             std::mem::take(&mut stage.woken)
         };
@@ -185,6 +212,11 @@ impl<N: Node> Stage<N> {
         if self.end != End::Running {
             return None;
         }
+        // Connections go on by themselves: what they bring is not in the queue.
+        if self.streams.is_some() && self.queue.next_at().is_none_or(|at| at > self.end_at) {
+            self.end = End::Time;
+            return None;
+        }
         let Some((at, event)) = self.queue.pop() else {
             self.end = End::Quiet;
             return None;
@@ -214,6 +246,19 @@ impl Pace {
         let start = time.now_instant();
         let sleep = Box::pin(time.sleep_until(start));
         Self { time, start, sleep }
+    }
+
+    /// Waits until the next event is due by madsim's clock; false if tasks did something first.
+    async fn reach_next<N: Node>(&mut self, stage: &Shared<N>) -> bool {
+        let at = stage.borrow().queue.next_at();
+        let at = at.unwrap_or(u64::MAX).min(stage.borrow().end_at.saturating_add(1));
+        self.sleep.as_mut().reset(self.start + Duration::from_nanos(at));
+        let mut stirred = pin!(stirred(stage));
+        poll_fn(|cx| match self.sleep.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => stirred.as_mut().poll(cx).map(|()| false),
+        })
+        .await
     }
 
     /// Lets so many tasks run that are ready, at a time of ours.

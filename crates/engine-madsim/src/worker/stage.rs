@@ -3,6 +3,7 @@
 use super::clients::Calls;
 use super::medium::{Files, Trouble};
 use super::port::{Heard, Port};
+use super::streams::Streams;
 use bytes::Bytes;
 use history::{Actor, History, What};
 use madsim::runtime::Handle;
@@ -205,6 +206,8 @@ pub(super) struct Stage<N: Node> {
     pub(super) sent: u32,
     /// Tasks woken since all were last idle.
     pub(super) woken: u32,
+    /// madsim's own network, where that carries the frames.
+    pub(super) streams: Option<Streams>,
     /// madsim's side.
     pub(super) handle: Handle,
     /// Itself, for the tasks that it starts.
@@ -260,6 +263,7 @@ impl<N: Node> Stage<N> {
             changed: Vec::new(),
             sent: 0,
             woken: 0,
+            streams: None,
             handle,
             me: std::rc::Weak::new(),
         };

@@ -20,7 +20,7 @@ fn case<S: Scenario>(scenario: &S, index: u64) -> CaseFor<S> {
 /// The signatures of what is found when this is done to the stage of every case.
 fn found<S: Scenario>(scenario: &S, prepare: impl Fn(&mut Stage<S::Node>)) -> BTreeSet<String> {
     let outcomes =
-        (0..100).map(|index| run_after(scenario, &case(scenario, index), false, &prepare).0);
+        (0..100).map(|index| run_after(scenario, &case(scenario, index), false, false, &prepare).0);
     outcomes.filter_map(|outcome| Some(outcome.verdict.anomaly()?.signature())).collect()
 }
 
@@ -55,7 +55,7 @@ fn a_frame_that_nobody_has_damaged_must_not_be_refused() {
 #[test]
 fn a_case_runs_the_same_whatever_ran_before_and_whoever_looks_on() {
     let scenario = two_phase_commit();
-    let digest = |index, recording| run(&scenario, &case(&scenario, index), recording).0;
+    let digest = |index, recording| run(&scenario, &case(&scenario, index), false, recording).0;
     let first: Vec<_> = (0..30).map(|index| digest(index, false)).collect();
     for index in (0..30).rev() {
         assert_eq!(digest(index, true), first[index as usize], "case {index}");
@@ -134,10 +134,10 @@ fn misfits_are_findings_and_leave_nothing_behind() {
         let scenario = Trouble(misdeed);
         let calm = Narrow { faults: Some(world::Faults::NONE), ..Narrow::default() };
         let case = case_of_seed(&scenario, seed_of(1, 1), &calm);
-        let outcome = run(&scenario, &case, false).0;
+        let outcome = run(&scenario, &case, false, false).0;
         let signature = outcome.verdict.anomaly().map(checkers::Anomaly::signature);
         let signature = signature.unwrap_or_default();
         assert!(signature.starts_with(expected), "{misdeed:?}: {signature}");
-        assert_eq!(run(&scenario, &case, false).0.digest, outcome.digest);
+        assert_eq!(run(&scenario, &case, false, false).0.digest, outcome.digest);
     }
 }
