@@ -40,7 +40,10 @@ fn main() -> ExitCode {
     trials.push(Trial::test("the_worker_is_linted", || {
         passes("clippy", &["--lib", "--bins", "--tests", "--", "--deny", "warnings"])
     }));
-    trials.push(Trial::test("a_case_has_one_digest", a_case_has_one_digest));
+    for profile in Profile::ALL {
+        let name = format!("a_case_has_one_digest_on_{}", profile.name());
+        trials.push(Trial::test(name, move || a_case_has_one_digest(profile)));
+    }
     trials.push(Trial::test("a_worker_without_the_flag", a_worker_without_the_flag));
     trials.push(Trial::test("strangers_are_refused", strangers_are_refused));
     trials.push(Trial::test("a_worker_that_dies", a_worker_that_dies));
@@ -112,13 +115,13 @@ fn case(index: u64) -> String {
 }
 
 /// The same in another process, after other runs, and when recorded.
-fn a_case_has_one_digest() -> Result<(), Failed> {
-    let engine = tests::madsim(Profile::Network)?;
+fn a_case_has_one_digest(profile: Profile) -> Result<(), Failed> {
+    let engine = tests::madsim(profile)?;
     let digest = |engine: &dyn Engine, index, recording| {
         engine.judge("two_phase_commit", &case(index), recording).0.digest
     };
     let first: Vec<u64> = (0..20).map(|index| digest(&*engine, index, false)).collect();
-    let fresh = Madsim::start(Profile::Network)?;
+    let fresh = Madsim::start(profile)?;
     for index in (0..20).rev() {
         let again = digest(&*fresh, index, true);
         let first = first[index as usize];

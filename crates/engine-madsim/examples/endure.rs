@@ -1,4 +1,4 @@
-//! One worker, many runs: `cargo run -p engine-madsim --example endure [RUNS]`.
+//! One worker, many runs: `cargo run -p engine-madsim --example endure [RUNS [PROFILE]]`.
 //!
 //! Prints cases per second and the worker's memory as it goes, and whether the first case still
 //! has its digest at the end. It finds its worker among its own children, so it wants Linux.
@@ -11,7 +11,9 @@ use std::time::Instant;
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs: u64 = std::env::args().nth(1).map_or(Ok(10_000), |runs| runs.parse())?;
-    let engine = Madsim::start(Profile::Network)?;
+    let name = std::env::args().nth(2).unwrap_or_else(|| Profile::Network.name().to_owned());
+    let profile = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+    let engine = Madsim::start(profile.ok_or("no such profile")?)?;
     let scenarios = scenarios::registry();
     let case = |index: u64| {
         let scenario = &scenarios[index as usize % scenarios.len()];

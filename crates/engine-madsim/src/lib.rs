@@ -1,14 +1,14 @@
 //! The madsim engine: the tokio shell on trial.
 //!
-//! Each node of a case runs as it is deployed, by [`shell::Server`] with its frames, its codec and
-//! its write-ahead log, and each client by [`shell::Client`]. Under them stand madsim's executor
+//! Each node of a case runs as it is deployed, by `shell::Server` with its frames, its codec and
+//! its write-ahead log, and each client by `shell::Client`. Under them stand madsim's executor
 //! and node lifecycle, and our own network, disk and clocks, because madsim's are not honest: its
 //! datagrams are never doubled or kept for a later life, its cuts lose nothing that is under way,
 //! and its files survive every power loss.
 //!
 //! madsim needs `--cfg madsim` for a whole program. So this crate is two things: the program
-//! `engine-madsim`, a [worker](protocol) that is compiled with the flag, and a library without it
-//! that builds the worker, hands it cases and judges its silence: [`Madsim`].
+//! `engine-madsim`, a worker that is compiled with the flag, and a library without it that builds
+//! the worker, hands it cases ([`protocol`]) and judges its silence.
 //!
 //! # What is the same as on the heap engine, and what is not
 //!
@@ -22,20 +22,20 @@
 //!
 //! Every kind of [`FaultKind`] works over our network. Three differ in what they touch:
 //!
-//! - `power_loss` and `torn_write` take bytes, not records: whatever part of the unsynced bytes, and
-//!   of the names that were not synced.
+//! - `power_loss` and `torn_write` take bytes and not records: any of those that were not synced,
+//!   and of the names that were not synced.
 //! - `failed_sync`, also of the sync at a start. What vanishes with the next power loss does so
 //!   here, unless the shell writes it anew.
 //! - `bit_rot` strikes bytes of which the log can prove that they had been synced. It promises no
-//!   more: see [`shell::log`].
+//!   more: see `shell::log`.
 //!
 //! `corrupt` flips a bit of a frame, and the codec of the shell must refuse it.
 //!
 //! # A second profile: madsim's TCP
 //!
-//! Above the frames stands the shell's [`shell::tcp`], which our network leaves out. [`Profile::Tcp`]
-//! puts it on trial over madsim's streams: framing, reconnects, keep-alives, outboxes. Time is
-//! madsim's there. What strikes single frames is missing (`delay`, `loss`, `duplicate`, `reorder`,
+//! Below the frames stands `shell::tcp`, which our network leaves out. [`Profile::Tcp`] puts it on
+//! trial over madsim's streams: framing, reconnects, keep-alives, outboxes. Time is madsim's there.
+//! What strikes single frames is missing (`delay`, `loss`, `duplicate`, `reorder`,
 //! `corrupt`), and so is `slow_link`, for all links are alike. A `cut` keeps segments from leaving
 //! and not from arriving. Who caused a message is not known, so faults at effects with an origin
 //! may find none. And a killed process is seen by its peers at once, which no real network does.
