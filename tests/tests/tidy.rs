@@ -7,11 +7,12 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
-const ROWS: [&[&str]; 6] = [
+const ROWS: [&[&str]; 7] = [
     &["codec", "history", "node"],
     &["checkers", "protocols", "world"],
     &["explorer", "shell"],
     &["scenarios"],
+    &["engine-madsim"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];
@@ -25,10 +26,10 @@ const ONLY: [(&str, &[&str]); 4] = [
     ("shell", &["codec", "node", "protocols"]), // protocols for its bench alone
 ];
 
-/// Other people's simulators, and who names them: the benchmark, and the shell, which compiles for
-/// one in tokio's place.
+/// Other people's simulators, and who names them: the benchmark, the shell, which compiles for one
+/// in tokio's place, and the engine that runs it there.
 const PEERS: [&str; 2] = ["madsim", "turmoil"];
-const PEERS_NAMED_BY: [&str; 2] = ["bench-peers", "shell"];
+const PEERS_NAMED_BY: [&str; 3] = ["bench-peers", "engine-madsim", "shell"];
 
 /// The crates that print: the command line, and the benchmark whose product is a table.
 const PRINTERS: [&str; 2] = ["cli", "bench-peers"];

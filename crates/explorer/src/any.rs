@@ -290,7 +290,8 @@ fn smallest<S: Scenario>(
     let (seed, mutant) = (case.seed, case.mutant.clone());
     let mut best = shrink_on(runner, case, signature);
     let size = |shrunk: &Shrunk<CaseFor<S>>| shrunk.after.0 + 2 * shrunk.after.1;
-    let mut narrow = Narrow { mutant, ..Narrow::default() };
+    let faults = Some(runner.kinds());
+    let mut narrow = Narrow { mutant, faults, ..Narrow::default() };
     let mut hits = 0;
     for index in 0..OTHER_SEEDS {
         // A few placed faults find what needs one at the right moment, random fates the rest; what

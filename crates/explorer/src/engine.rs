@@ -70,6 +70,11 @@ impl<'a, S: Scenario> Runner<'a, S> {
         self.engine.map(Engine::name)
     }
 
+    /// The kinds of faults that it has.
+    pub(crate) fn kinds(&self) -> Faults {
+        self.engine.map_or(Faults::ALL, Engine::kinds)
+    }
+
     /// Whether one case always runs the same.
     pub(crate) fn is_deterministic(&self) -> bool {
         self.engine.is_none_or(Engine::is_deterministic)
