@@ -17,8 +17,7 @@ use world::{Faults, Seed};
 
 /// Run a scenario's nodes as processes; without --node a whole cluster on this machine
 #[derive(Args)]
-#[command(after_help = "Examples:\n  tribunal serve bank\n  \
-    tribunal serve bank --data /var/tmp/bank\n  \
+#[command(after_help = "Examples:\n  tribunal serve bank --data /var/tmp/bank\n  \
     tribunal serve bank --node 0 --config /var/tmp/bank/cluster.toml")]
 pub(crate) struct Arguments {
     /// The scenario, by name

@@ -538,3 +538,6 @@ impl<N: Node> Scene<N> for Stage<'_, N> {
         &self.history
     }
 }
+
+#[cfg(test)]
+mod tests;
