@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 7] = [
     &["checkers", "protocols", "world"],
     &["explorer", "shell"],
     &["scenarios"],
-    &["engine-madsim"],
+    &["engine-madsim", "engine-real"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];

@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use engine_madsim::{Madsim, Profile};
+use engine_real::Real;
 use explorer::Engine;
 use std::sync::Arc;
 use world::Faults;
@@ -10,6 +11,8 @@ use world::Faults;
 pub(crate) fn engines() -> Vec<(&'static str, &'static str, Faults)> {
     let mut engines = vec![("heap", "the protocol alone, and fast", Faults::ALL)];
     engines.extend(Profile::ALL.map(|profile| (profile.name(), profile.about(), profile.kinds())));
+    let real = "processes over TCP and files, on this machine";
+    engines.push((engine_real::NAME, real, engine_real::KINDS));
     engines
 }
 
@@ -17,6 +20,11 @@ pub(crate) fn engines() -> Vec<(&'static str, &'static str, Faults)> {
 pub(crate) fn named(name: Option<&str>) -> Result<Option<Arc<dyn Engine>>, Failure> {
     let name = match name {
         None | Some("heap") => return Ok(None),
+        Some(engine_real::NAME) => {
+            let program = std::env::current_exe()
+                .map_err(|error| Failure::ours(format!("cannot find this program: {error}")))?;
+            return Ok(Some(Arc::new(Real::new(program, std::env::temp_dir()))));
+        }
         Some(name) => name,
     };
     let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.name() == name) else {

@@ -136,6 +136,10 @@ fn campaigns(
                 say(output::details(&report))?;
             }
         }
+        let totals = engine.as_ref().map(|engine| engine.totals()).unwrap_or_default();
+        if !arguments.json && !totals.is_empty() {
+            say(output::totals(&totals))?;
+        }
         if let Some(broken) = &report.broken {
             return Err(unfit(&report, broken));
         }
@@ -264,6 +268,13 @@ fn show_failures(
         let shrinking = !arguments.no_shrink;
         let narrow = narrow(arguments, engine);
         let Some(exhibit) = scenario.exhibit(finding.seed, &narrow, shrinking) else {
+            if engine.is_some_and(|engine| !engine.is_deterministic()) {
+                let (seed, anomaly) = (finding.seed, &finding.anomaly);
+                say(format!(
+                    "  seed {seed} failed, and not again when it was run again: {anomaly}"
+                ))?;
+                continue;
+            }
             let event = format!("it failed ({}), and then it did not", finding.anomaly);
             let seed = finding.seed;
             return Err(unfit(report, &Broken::Nondeterminism { seed, event }));
