@@ -7,12 +7,13 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
-const ROWS: [&[&str]; 7] = [
+const ROWS: [&[&str]; 8] = [
     &["codec", "history", "node"],
     &["checkers", "protocols", "world"],
     &["explorer", "mutants", "shell"],
     &["scenarios"],
     &["planted"],
+    &["engine-madsim", "engine-real"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];
@@ -27,10 +28,10 @@ const ONLY: [(&str, &[&str]); 5] = [
     ("shell", &["codec", "node", "protocols"]), // protocols for its bench alone
 ];
 
-/// Other people's simulators, and who names them: the benchmark, and the shell, which compiles for
-/// one in tokio's place.
+/// Other people's simulators, and who names them: the benchmark, the shell, which compiles for one
+/// in tokio's place, and the engine that runs it there.
 const PEERS: [&str; 2] = ["madsim", "turmoil"];
-const PEERS_NAMED_BY: [&str; 2] = ["bench-peers", "shell"];
+const PEERS_NAMED_BY: [&str; 3] = ["bench-peers", "engine-madsim", "shell"];
 
 /// The crates that print: the command line, and the benchmark whose product is a table.
 const PRINTERS: [&str; 2] = ["cli", "bench-peers"];

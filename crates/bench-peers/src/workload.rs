@@ -4,9 +4,12 @@
 //! - Upon receiving a request, answer it.
 //! - Upon receiving an answer, ask again, until all calls are made.
 
-use crate::NODES;
+use crate::{DELAY, NODES, Size};
 use node::{Cx, Node, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use world::case::CASE_VERSION;
+use world::{Case, CaseOf, Clients, Network, Seed};
 
 /// How often a node asks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -68,5 +71,24 @@ impl Node for Peer {
 
     fn on_timer(&mut self, timer: Never, _cx: &mut Cx<Self>) {
         match timer {}
+    }
+}
+
+/// The case: no calls, no faults, 1 ms a message, and time enough.
+pub fn case(size: Size) -> CaseOf<Peer> {
+    let time = Duration::from_secs(3600);
+    Case {
+        version: CASE_VERSION,
+        scenario: "ring".to_owned(),
+        mutant: None,
+        seed: Seed(1),
+        heal_at: time,
+        end_at: time,
+        sync: DELAY,
+        clients: Clients { count: 0, give_up: time, deduplicated: false },
+        network: Network { fastest: DELAY, slowest: DELAY, ..Network::default() },
+        nodes: vec![Config { calls: size.calls() }; usize::from(NODES)],
+        calls: Vec::new(),
+        faults: Vec::new(),
     }
 }

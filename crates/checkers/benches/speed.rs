@@ -1,14 +1,18 @@
 //! The speed table: how long checks take for the shapes of history that it names, as a ratio to a
 //! fixed loop too, and how much memory beside the history. `cargo bench -p checkers --bench speed`
-//! prints all rows, each from a process of its own; with a word after `--` those that contain it.
+//! prints all rows, each from a process of its own; with words after `--` those that contain them.
+//! `-- curve` prints instead how the main checkers fare as histories grow.
 
 mod common;
 #[path = "common/etcd.rs"]
 mod etcd;
+#[path = "common/transactions.rs"]
+mod transactions;
 
-use checkers::models::{Mutex, Register};
+use checkers::isolation::{Analysis, Level, list_append, rw_register};
+use checkers::models::{Mutex, Queue, Register};
 use checkers::{Keyed, Model, Options, Report, Verdict, check};
-use common::{Numbers, Shape, lock, register, registers};
+use common::{Numbers, Shape, lock, queue, register, registers};
 use history::History;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -31,7 +35,7 @@ const fn row(name: &'static str, goal: &'static str, run: fn() -> Measured) -> R
     Row { name, goal, run }
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 18] = [
     row("the 66 etcd logs, total", "2.4 ms", etcd::all),
     row("cas register, unique, 10k, c=16", "60 ms, 10 MiB", || one(&Shape::new(10_000, 16))),
     row("cas register, unique, 1M, c=8", "0.5 s, 16 MiB", || one(&Shape::new(1_000_000, 8))),
@@ -64,24 +68,78 @@ const ROWS: [Row; 14] = [
         measure(&Mutex, &history, 20)
     }),
     row("mutex, 100k, c=64", "20 ms", || measure(&Mutex, &lock(&Shape::new(100_000, 64)), 3)),
+    row("queue, 1M, c=64", "0.5 s", || {
+        measure(&Queue::new(), &queue(&Shape::new(1_000_000, 64)), 3)
+    }),
+    row("list-append, 100k", "0.4 s, 300 MiB", || lists(100_000)),
+    row("rw-register, recorded order, 10k", "50 ms", || recorded_order(10_000)),
+    row("rw-register, 10k", "1 s", || {
+        let history = transactions::registers(&transactions::run(10_000).0);
+        judge(3, || strict(&rw_register(&history)))
+    }),
 ];
+
+/// A checker, and what it takes for so many operations.
+type Curve = (&'static str, usize, fn(usize) -> Measured);
+
+/// The main checkers, each up to so many operations.
+const CURVES: [Curve; 8] = [
+    ("cas register, unique, c=8", 1_000_000, |n| one(&Shape::new(n, 8))),
+    ("read/write register, c=64", 1_000_000, |n| {
+        one(&Shape { mix: [50, 50, 0], ..Shape::new(n, 64) })
+    }),
+    ("register, 5 values, c=8", 1_000_000, |n| one(&Shape { values: 5, ..Shape::new(n, 8) })),
+    ("key-value, a key for 100, c=64", 1_000_000, |n| {
+        let history = registers(&Shape { keys: n as u64 / 100, ..Shape::new(n, 64) });
+        measure(&Keyed::new(Register(0)), &history, 3)
+    }),
+    ("queue, c=64", 1_000_000, |n| measure(&Queue::new(), &queue(&Shape::new(n, 64)), 3)),
+    ("mutex, c=64", 1_000_000, |n| measure(&Mutex, &lock(&Shape::new(n, 64)), 3)),
+    ("list-append, c=20", 100_000, lists),
+    ("rw-register, recorded order", 100_000, recorded_order),
+];
+
+fn lists(transactions: usize) -> Measured {
+    let history = transactions::lists(&transactions::run(transactions as u32).0);
+    judge(3, || strict(&list_append(&history)))
+}
+
+fn recorded_order(transactions: usize) -> Measured {
+    let (lines, store) = transactions::run(transactions as u32);
+    let history = transactions::registers(&lines);
+    judge(3, || {
+        let orders = store.iter().map(|(key, values)| (key, values.as_slice()));
+        strict(&rw_register(&history).with_recorded_orders(orders))
+    })
+}
+
+fn strict(analysis: &Analysis<'_, u64, u64>) -> String {
+    match analysis.check(Level::STRICT_SERIALIZABLE) {
+        Verdict::Holds => "holds".to_owned(),
+        other => other.to_string(),
+    }
+}
 
 fn one(shape: &Shape) -> Measured {
     measure(&Register(0), &register(shape), if shape.operations > 20_000 { 3 } else { 7 })
 }
 
-/// The best time of a few, and the memory of the first.
 fn measure<M>(model: &M, history: &History<M::Op, M::Ret>, times: u32) -> Measured
 where
     M: Model<Op: Sync, Ret: Sync, Key: Sync> + Sync,
 {
+    judge(times, || tell(&check(model, history, &Options::default())))
+}
+
+/// The best time of a few, and the memory of the first.
+fn judge(times: u32, work: impl Fn() -> String) -> Measured {
     // Forgets how much was in use before; without it the figure is too small at worst.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = status("VmRSS");
-    let report = check(model, history, &Options::default());
+    let told = work();
     let memory = status("VmHWM").saturating_sub(before);
-    let (time, _) = best(times, || check(model, history, &Options::default()));
-    Measured { time, memory, told: tell(&report) }
+    let (time, _) = best(times, work);
+    Measured { time, memory, told }
 }
 
 fn best<T>(times: u32, mut work: impl FnMut() -> T) -> (Duration, T) {
@@ -130,6 +188,9 @@ fn reference() -> Duration {
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if words == ["curve"] {
+        return curves();
+    }
     if let [marker, name] = words.as_slice()
         && marker == "row"
     {
@@ -147,5 +208,20 @@ fn main() {
         let this = std::env::current_exe().expect("the path of this program");
         let status = Command::new(this).args(["row", row.name]).status();
         assert!(status.is_ok_and(|status| status.success()), "{}", row.name);
+    }
+}
+
+fn curves() {
+    println!("{:32} {:>10} {:>12} {:>10} {:>12}", "", "operations", "time", "each", "memory");
+    for (name, most, run) in CURVES {
+        for operations in [1_000, 10_000, 100_000, 1_000_000] {
+            if operations <= most {
+                let Measured { time, memory, .. } = run(operations);
+                let (millis, each) =
+                    (time.as_secs_f64() * 1e3, time.as_nanos() / operations as u128);
+                let mib = memory as f64 / f64::from(1 << 20);
+                println!("{name:32} {operations:10} {millis:9.2} ms {each:7} ns {mib:8.1} MiB");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Generated histories against every permutation, by every method: `cargo run --release -p checkers
-//! --example differential -- [HISTORIES] [SEED]`, a million of each model if nothing is said. A
-//! disagreement ends it with the history.
+//! --example differential -- [HISTORIES] [SEED] [NAME]`, a million of each model if nothing is
+//! said. A disagreement ends it with the history.
 
 #[path = "../tests/common/brute.rs"]
 mod brute;
@@ -9,33 +9,93 @@ mod numbers;
 
 use brute::brute_force;
 use checkers::models::{
-    Counter, CounterOp, CounterRet, FencedMutex, FencedOp, FencedRet, Mutex, MutexOp, MutexRet,
-    Register, RegisterOp, RegisterRet,
+    Access, Counter, CounterOp, CounterRet, FencedMutex, FencedOp, FencedRet, FetchAndAdd,
+    FetchAndAddOp, Fetched, KeyValue, KeyValueOp, KeyValueRet, ListedSet, ListedSetOp,
+    ListedSetRet, Log, LogOp, LogRet, MultiRegister, Mutex, MutexOp, MutexRet, Queue, QueueOp,
+    QueueRet, Register, RegisterOp, RegisterRet, Set, SetOp, SetRet, Stack, StackOp, StackRet,
 };
 use checkers::{Keyed, Method, Model, Online, Options, Verdict, check, validate};
 use history::{Actor, Event, History, What};
 use numbers::Numbers;
 
 fn main() {
-    let mut words = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let mut number = |default| words.next().map_or(default, |word| word.expect("a number"));
+    let mut words = std::env::args().skip(1);
+    let mut number = |default| words.next().map_or(default, |word| word.parse().expect("a number"));
     let (histories, seed) = (number(1_000_000), number(1));
     println!("{histories} histories of each model, seed {seed}");
+    let runs = Runs { histories, seed, only: words.next() };
     let (ops, rets) = register();
-    run("register", &Register::default(), &ops, &rets, histories, seed);
+    runs.of("register", &Register::default(), &ops, &rets);
     let keyed: Vec<_> =
         [0_u8, 1].iter().flat_map(|k| ops.iter().map(|op| (*k, op.clone()))).collect();
-    run("two registers", &Keyed::new(Register::default()), &keyed, &rets, histories, seed);
+    runs.of("two registers", &Keyed::new(Register::default()), &keyed, &rets);
+    locks(&runs);
+    containers(&runs);
+    totals(&runs);
+    texts(&runs);
+}
+
+fn locks(runs: &Runs) {
     let ops = [1, 2].map(|owner| [MutexOp::Acquire(owner), MutexOp::Release(owner)]).concat();
-    run("mutex", &Mutex, &ops, &[MutexRet::Done, MutexRet::Refused], histories, seed);
+    runs.of("mutex", &Mutex, &ops, &[MutexRet::Done, MutexRet::Refused]);
     let mut ops = [1, 2].map(|owner| vec![FencedOp::Acquire { owner }; 3]).concat();
     (1..4).for_each(|fence| ops.extend([1, 2].map(|owner| FencedOp::Release { owner, fence })));
     let rets = [FencedRet::Refused, FencedRet::Released].into_iter();
     let rets: Vec<_> = rets.chain([1, 2, 3, 4].map(FencedRet::Granted)).collect();
-    run("fenced mutex", &FencedMutex, &ops, &rets, histories, seed);
+    runs.of("fenced mutex", &FencedMutex, &ops, &rets);
+}
+
+fn containers(runs: &Runs) {
+    use {QueueOp::*, StackOp::*};
+    let ops = [Enqueue(1), Enqueue(2), Enqueue(3), Dequeue, Dequeue, Dequeue];
+    let rets = [1, 2, 3].map(QueueRet::Value).into_iter().chain([QueueRet::Empty, QueueRet::Done]);
+    runs.of("queue", &Queue::new(), &ops, &rets.collect::<Vec<_>>());
+    let ops = [Push(1), Push(2), Push(3), Pop, Pop, Pop];
+    let rets = [1, 2, 3].map(StackRet::Value).into_iter().chain([StackRet::Empty, StackRet::Done]);
+    runs.of("stack", &Stack::new(), &ops, &rets.collect::<Vec<_>>());
+    let of_one = |element| [SetOp::Add(element), SetOp::Remove(element), SetOp::Contains(element)];
+    let (ops, rets) = ([1_u64, 2].map(of_one).concat(), [SetRet::Yes, SetRet::No, SetRet::Done]);
+    runs.of("set", &Set::new(), &ops, &rets);
+    let ops = ops.into_iter().map(ListedSetOp::One).chain([ListedSetOp::List, ListedSetOp::List]);
+    let members: [&[u64]; 4] = [&[], &[1], &[2], &[1, 2]];
+    let members = members.map(|members| ListedSetRet::Members(members.iter().copied().collect()));
+    let rets: Vec<_> = rets.map(ListedSetRet::One).into_iter().chain(members).collect();
+    runs.of("listed set", &ListedSet::new(), &ops.collect::<Vec<_>>(), &rets);
+}
+
+fn totals(runs: &Runs) {
     let ops = [CounterOp::Read, CounterOp::Add(1), CounterOp::Add(2), CounterOp::Add(-1)];
     let rets = [CounterRet::Done].into_iter().chain((-1..5).map(CounterRet::Total));
-    run("counter", &Counter::default(), &ops, &rets.collect::<Vec<_>>(), histories, seed);
+    runs.of("counter", &Counter::default(), &ops, &rets.collect::<Vec<_>>());
+    let ops = [0, 1, 1, 2, -1].map(FetchAndAddOp::FetchAndAdd).into_iter();
+    let ops: Vec<_> = ops.chain([FetchAndAddOp::Read]).collect();
+    let rets: Vec<_> = (-2..8).map(Fetched).collect();
+    runs.of("fetch-and-add", &FetchAndAdd::default(), &ops, &rets);
+}
+
+fn texts(runs: &Runs) {
+    let key = || "k".to_owned();
+    let put = |value: &str| KeyValueOp::Put(key(), value.to_owned());
+    let append = |value: &str| KeyValueOp::Append(key(), value.to_owned());
+    let get = || KeyValueOp::Get(key());
+    let ops = [get(), get(), put("a"), put("b"), append("a"), append("b")];
+    let seen = ["", "a", "b", "aa", "ab", "ba", "bb", "aba"];
+    let seen = seen.map(|seen| KeyValueRet::Value(seen.to_owned()));
+    let rets: Vec<_> = seen.into_iter().chain([KeyValueRet::Done]).collect();
+    runs.of("key-value", &KeyValue, &ops, &rets);
+    let ops = [LogOp::Append(1), LogOp::Append(2), LogOp::Read(0), LogOp::Read(1), LogOp::Read(2)];
+    let rets = (0..4).map(LogRet::Offset).chain([1, 2].map(LogRet::Value)).chain([LogRet::End]);
+    runs.of("log", &Log::new(), &ops, &rets.collect::<Vec<_>>());
+    let write = |value| [0, 1].map(|key| vec![Access::Write(key, value), Access::Read(1 - key)]);
+    let mut ops = [1, 2].map(write).concat();
+    ops.extend([
+        vec![Access::Read(0), Access::Read(1)],
+        vec![Access::Write(0, 1), Access::Write(1, 2)],
+    ]);
+    let values = [None, Some(0), Some(1), Some(2)];
+    let pairs = values.iter().flat_map(|a| values.iter().map(move |b| vec![*a, *b]));
+    let model = MultiRegister([(0, 0), (1, 0)].into());
+    runs.of("multi-register", &model, &ops, &pairs.collect::<Vec<_>>());
 }
 
 fn register() -> (Vec<RegisterOp>, Vec<RegisterRet>) {
@@ -46,7 +106,25 @@ fn register() -> (Vec<RegisterOp>, Vec<RegisterRet>) {
     )
 }
 
-fn run<M>(name: &str, model: &M, ops: &[M::Op], rets: &[M::Ret], histories: u64, seed: u64)
+/// What is to be run.
+struct Runs {
+    histories: u64,
+    seed: u64,
+    only: Option<String>,
+}
+
+impl Runs {
+    fn of<M>(&self, name: &str, model: &M, ops: &[M::Op], rets: &[M::Ret])
+    where
+        M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
+    {
+        if self.only.as_deref().is_none_or(|only| only == name) {
+            run(name, model, ops, rets, (self.histories, self.seed));
+        }
+    }
+}
+
+fn run<M>(name: &str, model: &M, ops: &[M::Op], rets: &[M::Ret], (histories, seed): (u64, u64))
 where
     M: Model<Op: Clone + Sync, Ret: Clone + Sync, Key: Sync> + Sync + Clone,
 {

@@ -200,9 +200,10 @@ fn measure<M: Model>(name: &str, model: &M, history: &History<M::Op, M::Ret>) {
     let operations = history.operations();
     let Some(first) = operations.first() else { return };
     let key = model.key(first.op);
-    let (decision, first_time) = timed(|| model.decide(&key, &operations));
-    let times: Vec<Duration> =
-        (0..4).map(|_| timed(|| model.decide(&key, &operations)).1).collect();
+    let (decision, first_time) = timed(|| model.decide(&key, operations.iter().map(truth::copy)));
+    let times: Vec<Duration> = (0..4)
+        .map(|_| timed(|| model.decide(&key, operations.iter().map(truth::copy))).1)
+        .collect();
     let best = times.into_iter().fold(first_time, Duration::min);
     let answer = match decision {
         None => "no answer".to_owned(),

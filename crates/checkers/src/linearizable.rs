@@ -33,7 +33,8 @@ use part::{Part, Span};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many steps of the model [`linearizable`] takes, whatever the history; what is remembered
-/// of a dead end counts as [`DEAD_END`] of them. That is half a second or so.
+/// of a dead end counts as [`DEAD_END`] of them. That is half a second or so; with many operations of unknown
+/// outcome it can be a few, for then each step is compared with more that is kept.
 pub const STEPS: u64 = 10_000_000;
 
 /// How many steps a dead end counts as, for remembering and looking it up.
@@ -60,9 +61,8 @@ pub fn linearizable_within<M: Model>(
     let budget = Budget { steps: Some(steps), ..Budget::default() };
     let options = Options { budget, ..Options::default() };
     let spans = part::cut(model, history);
-    let parts = parts(model, history, &spans);
     let mut verdict = Verdict::Holds;
-    each(&parts, steps, &options, |part, judged| {
+    each(parts(model, history, &spans), steps, &options, |part, judged| {
         verdict =
             std::mem::replace(&mut verdict, Verdict::Holds).and(verdict_of(part, judged, steps));
         !verdict.is_violated()
@@ -78,7 +78,7 @@ where
 {
     let steps = options.budget.steps.unwrap_or_else(|| steps(history));
     let spans = part::cut(model, history);
-    let parts = parts(model, history, &spans);
+    let parts: Vec<_> = parts(model, history, &spans).collect();
     let mut report = Report::default();
     if options.consistency == Consistency::Sequential {
         let (verdict, steps, peak) = sequential::judge(&parts, steps, options);
@@ -100,7 +100,7 @@ where
         !report.verdict.is_violated()
     };
     match options.threads {
-        0 | 1 => each(&parts, steps, options, add),
+        0 | 1 => each(parts.iter().copied(), steps, options, add),
         threads => each_on(threads, &parts, steps, options, &mut add),
     }
     report
@@ -115,22 +115,22 @@ fn parts<'a, M: Model>(
     model: &'a M,
     history: &'a History<M::Op, M::Ret>,
     spans: &'a [(M::Key, Span)],
-) -> Vec<Part<'a, M>> {
+) -> impl Iterator<Item = Part<'a, M>> {
     let events = history.events.as_slice();
-    spans.chunk_by(|(a, _), (b, _)| a == b).map(|spans| Part { model, events, spans }).collect()
+    spans.chunk_by(|(a, _), (b, _)| a == b).map(move |spans| Part { model, events, spans })
 }
 
 /// Judges part after part, until `next` says that this is enough.
-fn each<'a, M: Model>(
-    parts: &[Part<'a, M>],
+fn each<'a, M: Model<Key: 'a> + 'a>(
+    parts: impl Iterator<Item = Part<'a, M>>,
     mut steps: u64,
     options: &Options,
     mut next: impl FnMut(&Part<'a, M>, Judged) -> bool,
 ) {
     for part in parts {
-        let judged = judge::judge(part, steps, options);
+        let judged = judge::judge(&part, steps, options);
         steps = steps.saturating_sub(judged.steps);
-        if !next(part, judged) {
+        if !next(&part, judged) {
             return;
         }
     }

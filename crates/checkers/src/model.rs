@@ -52,9 +52,9 @@ use std::marker::PhantomData;
 /// ```
 pub trait Model {
     /// What is asked of it.
-    type Op: Debug;
+    type Op: Debug + 'static;
     /// What it answers.
-    type Ret: Debug;
+    type Ret: Debug + 'static;
     /// What it remembers. The smaller the cheaper: it is copied, compared and hashed in the inner
     /// loop of a search.
     type State: Clone + Eq + Hash + Debug;
@@ -101,12 +101,13 @@ pub trait Model {
     /// A procedure of this object's own, in polynomial time, for the histories that it knows how
     /// to judge, such as those of a register whose written values all differ; `None` for others,
     /// which a search judges. `operations` are those of one object in the order of invocation;
-    /// failed ones are not among them. Where it is `None` for the first few of them it must be so
+    /// failed ones are not among them. They are put together as they are asked for, so a procedure
+    /// keeps of them what it needs and no more. Where it is `None` for the first few of them it must be so
     /// for all.
-    fn decide(
+    fn decide<'a>(
         &self,
         _key: &Self::Key,
-        _operations: &[Operation<'_, Self::Op, Self::Ret>],
+        _operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         None
     }
@@ -132,7 +133,7 @@ impl<K, M> Keyed<K, M> {
     }
 }
 
-impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
+impl<K: Ord + Clone + Debug + 'static, M: Model> Model for Keyed<K, M> {
     type Op = (K, M::Op);
     type Ret = M::Ret;
     type State = M::State;
@@ -162,13 +163,12 @@ impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
         self.model.alike(&a.1, &b.1)
     }
 
-    fn decide(
+    fn decide<'a>(
         &self,
         (_, key): &Self::Key,
-        operations: &[Operation<'_, Self::Op, Self::Ret>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
-        let inner: Vec<_> = operations.iter().map(without_key).collect();
-        self.model.decide(key, &inner)
+        self.model.decide(key, operations.map(without_key))
     }
 
     fn show(&self, state: &M::State) -> String {
@@ -177,9 +177,9 @@ impl<K: Ord + Clone + Debug, M: Model> Model for Keyed<K, M> {
 }
 
 /// The operation, which has not failed, as the one model sees it.
-fn without_key<'a, K, Op, Ret>(operation: &Operation<'a, (K, Op), Ret>) -> Operation<'a, Op, Ret> {
-    let Operation { id, actor, call, op, ref outcome, invoked, completed } = *operation;
-    let outcome = match *outcome {
+fn without_key<'a, K, Op, Ret>(operation: Operation<'a, (K, Op), Ret>) -> Operation<'a, Op, Ret> {
+    let Operation { id, actor, call, op, outcome, invoked, completed } = operation;
+    let outcome = match outcome {
         Outcome::Ok(ret) => Outcome::Ok(ret),
         Outcome::Fail | Outcome::Info => Outcome::Info,
     };

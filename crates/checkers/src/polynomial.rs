@@ -20,8 +20,7 @@ pub(crate) mod trees;
 
 use crate::{Conflict, Decision};
 use history::{Operation, Outcome};
-use rustc_hash::FxHashMap;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{Hash, Hasher};
 
 /// While its outcome is unknown, an operation may take effect at any later time.
 pub(crate) const OPEN: u32 = u32::MAX;
@@ -71,41 +70,55 @@ pub(crate) fn conflict(places: impl IntoIterator<Item = u32>, reason: String) ->
 }
 
 /// Numbers for values, in the order in which they are first met.
+///
+/// The values of a history are mostly numbers that grow, and met again soon: here these stand side
+/// by side, in memory that is still near. Any others are as well off as in another table.
 pub(crate) struct Values<'a, V> {
-    numbers: FxHashMap<&'a V, u32>,
     values: Vec<&'a V>,
-    /// The number last looked up, by the value's hash: most values are met again soon, and the
-    /// table of a long history is too large to stay near.
-    recent: Vec<u32>,
+    /// Half of a value's hash and its number, or [`FREE`]. At most half of them are taken.
+    slots: Vec<u64>,
 }
 
-/// How many numbers are kept near, as bits of a hash.
-const RECENT: u32 = 12;
+const FREE: u64 = u64::MAX;
 
 impl<'a, V: Eq + Hash> Values<'a, V> {
     pub fn with_capacity(capacity: usize) -> Self {
-        let numbers = FxHashMap::with_capacity_and_hasher(capacity, rustc_hash::FxBuildHasher);
-        Self { numbers, values: Vec::with_capacity(capacity), recent: vec![NONE; 1 << RECENT] }
+        let slots = (2 * capacity).next_power_of_two().max(32);
+        Self { values: Vec::with_capacity(capacity), slots: vec![FREE; slots] }
     }
 
     pub fn number(&mut self, value: &'a V) -> u32 {
-        let slot = (rustc_hash::FxBuildHasher.hash_one(value) >> (64 - RECENT)) as usize;
-        let number = self.recent[slot];
-        if self.values.get(number as usize).is_some_and(|&found| found == value) {
-            return number;
+        let hash = hash(value);
+        let mask = self.slots.len() - 1;
+        let mut slot = home(hash) & mask;
+        while self.slots[slot] != FREE {
+            let number = self.slots[slot] as u32;
+            let same = (self.slots[slot] >> 32) as u32 == hash as u32;
+            if same && self.values[number as usize] == value {
+                return number;
+            }
+            slot = (slot + 1) & mask;
         }
-        let number = self.look_up(value);
-        self.recent[slot] = number;
+        let number = self.values.len() as u32;
+        self.values.push(value);
+        self.slots[slot] = blocks::pack(hash as u32, number);
+        if 2 * self.values.len() > mask {
+            self.grow();
+        }
         number
     }
 
-    fn look_up(&mut self, value: &'a V) -> u32 {
-        let next = self.values.len() as u32;
-        let number = *self.numbers.entry(value).or_insert(next);
-        if number == next {
-            self.values.push(value);
+    fn grow(&mut self) {
+        let mask = 2 * self.slots.len() - 1;
+        self.slots = vec![FREE; mask + 1];
+        for (number, value) in (0..).zip(&self.values) {
+            let hash = hash(value);
+            let mut slot = home(hash) & mask;
+            while self.slots[slot] != FREE {
+                slot = (slot + 1) & mask;
+            }
+            self.slots[slot] = blocks::pack(hash as u32, number);
         }
-        number
     }
 
     pub fn len(&self) -> usize {
@@ -114,5 +127,68 @@ impl<'a, V: Eq + Hash> Values<'a, V> {
 
     pub fn get(&self, number: u32) -> &'a V {
         self.values[number as usize]
+    }
+}
+
+/// An odd number whose multiples look random.
+const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = Near(0);
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The slot of a hash: anywhere, but next to those that differ in the last bits alone.
+fn home(hash: u64) -> usize {
+    ((hash >> 4).wrapping_mul(ODD) >> 32 << 4 | hash & 15) as usize
+}
+
+/// Hashes so that numbers that follow each other have hashes that do.
+struct Near(u64);
+
+impl Hasher for Near {
+    fn write(&mut self, bytes: &[u8]) {
+        for bytes in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.wrapping_mul(ODD).rotate_left(26) ^ word;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// As a map has it, whether values follow each other or share all bits but a few.
+        #[test]
+        fn values_are_numbered_as_they_are_met(
+            values in prop::collection::vec((0..400_u64, 0..40_u32), 0..400),
+        ) {
+            let values: Vec<u64> = values.into_iter().map(|(value, by)| value << by).collect();
+            let words: Vec<String> = values.iter().map(u64::to_string).collect();
+            let (mut numbers, mut of_words) = (Values::with_capacity(0), Values::with_capacity(9));
+            let mut plain = BTreeMap::new();
+            for (value, word) in values.iter().zip(&words) {
+                let next = plain.len() as u32;
+                let number = *plain.entry(value).or_insert(next);
+                prop_assert_eq!(numbers.number(value), number);
+                prop_assert_eq!(of_words.number(word), number);
+                prop_assert_eq!(numbers.get(number), value);
+            }
+            prop_assert_eq!(numbers.len(), plain.len());
+        }
     }
 }

@@ -11,6 +11,7 @@ use checkers::conservation::Ledger;
 use checkers::convergence::Convergence;
 use checkers::delivery::Delivery;
 use checkers::idempotency::{Answer, Idempotency};
+use checkers::isolation::{Level, RwHistory, RwOp, rw_register};
 use checkers::models::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
 use checkers::progress::Progress;
 use checkers::{Judged, Keyed, Verdict, linearizable};
@@ -88,11 +89,23 @@ enum Step {
     Cached {
         version: u64,
     },
+    /// A transaction on the roster begins, and has committed.
+    Begin {
+        txn: u32,
+        rows: Rows,
+    },
+    Ended {
+        txn: u32,
+        rows: Rows,
+    },
     /// Something is waited for, and comes.
     Wait(u32),
     Over(u32),
 }
 use Step::*;
+
+/// What a transaction wrote and read.
+type Rows = &'static [RwOp<&'static str, u64>];
 
 /// A transfer that commits at both parties.
 fn transfer(tx: u32, request: u32, key: u32, amount: i64) -> Vec<Step> {
@@ -120,14 +133,23 @@ fn calm() -> Vec<Step> {
         [Ask { request: 1, key: 1, amount: 3 }, Answered { request: 1, key: 1, made_for: 1 }];
     let reads = [ReadAll { call: 90 }, Balances { call: 90, balances: [7, 3] }];
     let rest = [Read { client: 1, version: 1 }, Cached { version: 1 }, Wait(1), Over(1)];
-    [&transfer(1, 1, 1, 3)[..], &again, &reads, &write(1, 1, &[1, 2]), &rest].concat()
+    let alice: Rows = &[RwOp::Read("alice", None), RwOp::Write("alice", 1)];
+    let both: Rows = &[RwOp::Read("alice", Some(1)), RwOp::Read("bob", None)];
+    let roster = [
+        Begin { txn: 50, rows: alice },
+        Ended { txn: 50, rows: alice },
+        Begin { txn: 51, rows: both },
+        Ended { txn: 51, rows: both },
+    ];
+    [&transfer(1, 1, 1, 3)[..], &again, &reads, &write(1, 1, &[1, 2]), &roster, &rest].concat()
 }
 
 type Family = (&'static str, fn(&[Step]) -> Verdict);
 
 /// All of them read every step that concerns them.
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 9] = [
     ("linearizable", linearizable_family),
+    ("isolation", isolation),
     ("commit", commit),
     ("delivery", delivery),
     ("idempotency", idempotency),
@@ -262,10 +284,25 @@ fn progress(steps: &[Step]) -> Verdict {
     judged(steps, Progress::new(), feed, |waits| waits.verdict(second(9)))
 }
 
-/// The value as a register, and each account as a counter.
+/// The roster, by the strongest level.
+fn isolation(steps: &[Step]) -> Verdict {
+    let mut roster: Lines<Vec<RwOp<_, _>>, Vec<RwOp<_, _>>> = Lines::default();
+    for step in steps {
+        match *step {
+            Begin { txn, rows } => roster.line((txn, 0), What::Invoke(rows.to_vec())),
+            Ended { txn, rows } => roster.line((txn, 0), What::Ok(rows.to_vec())),
+            _ => {}
+        }
+    }
+    let history: RwHistory<&str, u64> = roster.history;
+    rw_register(&history).check(Level::STRICT_SERIALIZABLE)
+}
+
+/// The value and each row as a register, and each account as a counter.
 fn linearizable_family(steps: &[Step]) -> Verdict {
     let mut register = Lines::default();
     let mut accounts = Lines::default();
+    let mut rows = Lines::default();
     for step in steps {
         match *step {
             Write { client, version } => {
@@ -287,6 +324,24 @@ fn linearizable_family(steps: &[Step]) -> Verdict {
                     accounts.line((request, account), What::Ok(CounterRet::Done));
                 }
             }
+            Begin { txn, rows: all } => {
+                for (nth, row) in (0..).zip(all) {
+                    let op = match row {
+                        RwOp::Write(name, value) => (*name, RegisterOp::Write(*value)),
+                        RwOp::Read(name, _) => (*name, RegisterOp::Read),
+                    };
+                    rows.line((txn, nth), What::Invoke(op));
+                }
+            }
+            Ended { txn, rows: all } => {
+                for (nth, row) in (0..).zip(all) {
+                    let ret = match row {
+                        RwOp::Write(..) => RegisterRet::Done,
+                        RwOp::Read(_, value) => RegisterRet::Value(value.unwrap_or(0)),
+                    };
+                    rows.line((txn, nth), What::Ok(ret));
+                }
+            }
             ReadAll { call } => {
                 for account in [0, 1] {
                     accounts.line((call, account), What::Invoke((account, CounterOp::Read)));
@@ -302,6 +357,7 @@ fn linearizable_family(steps: &[Step]) -> Verdict {
     }
     linearizable(&Register(0), &register.history)
         .and_then(|| linearizable(&Keyed::<u32, _>::new(Counter(0)), &accounts.history))
+        .and_then(|| linearizable(&Keyed::<&str, _>::new(Register(0)), &rows.history))
 }
 
 /// A history under way; operations are named by pairs, and a name may be used again.
@@ -345,12 +401,34 @@ fn golden() -> Vec<(&'static str, Vec<Step>, &'static str)> {
     torn.splice(6..6, [ReadAll { call: 91 }, Balances { call: 91, balances: [7, 4] }]);
     let mut behind = write(1, 2, &[1]);
     behind.push(Cached { version: 2 });
+    // Two doctors are on call; each sees the other one, and goes.
+    let alice: Rows = &[RwOp::Read("bob", None), RwOp::Write("alice", 2)];
+    let bob: Rows = &[RwOp::Read("alice", Some(1)), RwOp::Write("bob", 2)];
+    let skew = vec![
+        Begin { txn: 52, rows: alice },
+        Begin { txn: 53, rows: bob },
+        Ended { txn: 52, rows: alice },
+        Ended { txn: 53, rows: bob },
+    ];
     vec![
         (
             "linearizable",
             vec![Read { client: 2, version: 0 }],
             "not linearizable: Read by client 2 (call 2) returned Value(0), but while it ran the \
              state could only be 1",
+        ),
+        (
+            "isolation",
+            skew,
+            "G2-item: not strict-serializable.\nLet:\n  \
+             T1 = read \"bob\" = nothing, write 2 to \"alice\"; operation 2 by client 52 (call \
+             52)\n  \
+             T2 = read \"alice\" = 1, write 2 to \"bob\"; operation 3 by client 53 (call 53)\n\
+             Then:\n  \
+             - T1 < T2, because T1 did not observe T2's write of 2 to \"bob\".\n  \
+             - However, T2 < T1, because T2 read 1 in \"alice\" and did not observe T1's write of \
+             2 (the other order of the two writes would contradict what else was read): a \
+             contradiction!",
         ),
         (
             // The participant that voted No is made to commit: in the end all agree.

@@ -4,9 +4,10 @@
 mod common;
 
 use checkers::models::{
-    Access, FetchAndAdd, FetchAndAddOp, Fetched, KeyValue, KeyValueOp, KeyValueRet, ListedSet,
-    ListedSetOp, ListedSetRet, Log, LogOp, LogRet, MultiRegister, Queue, QueueOp, QueueRet, Set,
-    SetOp, SetRet, Stack, StackOp, StackRet,
+    Access, Counter, CounterOp, CounterRet, FencedMutex, FencedOp, FencedRet, FetchAndAdd,
+    FetchAndAddOp, Fetched, KeyValue, KeyValueOp, KeyValueRet, ListedSet, ListedSetOp,
+    ListedSetRet, Log, LogOp, LogRet, MultiRegister, Mutex, MutexOp, MutexRet, Queue, QueueOp,
+    QueueRet, Register, RegisterOp, RegisterRet, Set, SetOp, SetRet, Stack, StackOp, StackRet,
 };
 use checkers::{Keyed, Model, Verdict, linearizable};
 use common::{Call, history};
@@ -205,4 +206,82 @@ fn objects_are_told_apart_by_key() {
     };
     assert_eq!(verdict(&model, &calls(1)), Verdict::Holds);
     assert!(verdict(&model, &calls(2)).is_violated());
+}
+
+/// Holds what a model promises of its operations against its steps from every state that a few of
+/// them lead to, all on one object; and says how often it promised: observers, overwriters, and
+/// pairs that are alike.
+fn promises<M: Model>(model: &M, ops: &[M::Op], rets: &[M::Ret]) -> [usize; 3] {
+    let answers = || [None].into_iter().chain(rets.iter().map(Some));
+    let mut states = vec![model.initial(&model.key(&ops[0]))];
+    let mut at = 0;
+    while at < states.len() && states.len() < 60 {
+        for (op, ret) in ops.iter().flat_map(|op| answers().map(move |ret| (op, ret))) {
+            let after = model.step(&states[at], op, ret);
+            states.extend(after.filter(|after| !states.contains(after)));
+        }
+        at += 1;
+    }
+    let mut promised = [0; 3];
+    for (op, ret) in ops.iter().flat_map(|op| answers().map(move |ret| (op, ret))) {
+        let leaves: Vec<_> = states.iter().map(|state| model.step(state, op, ret)).collect();
+        if model.observes(op, ret) {
+            let same = |(before, after): (&_, &Option<M::State>)| {
+                after.as_ref().is_none_or(|s| s == before)
+            };
+            assert!(states.iter().zip(&leaves).all(same), "{op:?} {ret:?} changes something");
+            promised[0] += 1;
+        }
+        if model.overwrites(op, ret) {
+            let one = leaves[0].is_some() && leaves.iter().all(|after| *after == leaves[0]);
+            assert!(one, "{op:?} {ret:?} leaves {leaves:?}");
+            promised[1] += 1;
+        }
+    }
+    for (a, b) in ops.iter().flat_map(|a| ops.iter().map(move |b| (a, b))) {
+        if model.alike(a, b) {
+            let same = |state| model.step(state, a, None) == model.step(state, b, None);
+            assert!(states.iter().all(same), "{a:?} and {b:?}");
+            promised[2] += 1;
+        }
+    }
+    promised
+}
+
+#[test]
+fn models_keep_their_promises() {
+    let numbers = [0_u64, 1, 2];
+    let ops = numbers.map(|n| [RegisterOp::Write(n), RegisterOp::CompareAndSet(1, n)]).concat();
+    let ops: Vec<_> = ops.into_iter().chain([RegisterOp::Read]).collect();
+    let rets = [RegisterRet::Done, RegisterRet::Refused, RegisterRet::Value(1)];
+    assert_eq!(promises(&Register::default(), &ops, &rets), [10, 6, 7]);
+    let ops = [KeyValueOp::Put, KeyValueOp::Append]
+        .map(|op| ["a", "b"].map(|v| op("k".to_owned(), v.to_owned())))
+        .concat();
+    let ops: Vec<_> = ops.into_iter().chain([KeyValueOp::Get("k".to_owned())]).collect();
+    let rets = [KeyValueRet::Done, KeyValueRet::Value("a".to_owned())];
+    assert_eq!(promises(&KeyValue, &ops, &rets), [3, 4, 5]);
+    let rets = [SetRet::Done, SetRet::Yes, SetRet::No];
+    let ops = [SetOp::Add(1), SetOp::Remove(1), SetOp::Contains(1)];
+    assert_eq!(promises(&Set::new(), &ops, &rets), [6, 4, 3]);
+    let ops = numbers.map(|n| [ListedSetOp::One(SetOp::Add(n)), ListedSetOp::List]).concat();
+    let rets = rets.map(ListedSetRet::One);
+    assert!(promises(&ListedSet::new(), &ops, &rets)[0] > 0);
+    let ops = numbers.map(|n| vec![Access::Write(n, n), Access::Read(1)]);
+    assert_eq!(promises(&MultiRegister::default(), &ops, &[vec![None, None]])[2], 3);
+    let ops = [MutexOp::Acquire(1), MutexOp::Acquire(2), MutexOp::Release(1)];
+    assert_eq!(promises(&Mutex, &ops, &[MutexRet::Done, MutexRet::Refused]), [3, 0, 3]);
+    let ops = [FencedOp::Acquire { owner: 1 }, FencedOp::Release { owner: 1, fence: 1 }];
+    let rets = [FencedRet::Granted(1), FencedRet::Released, FencedRet::Refused];
+    assert_eq!(promises(&FencedMutex, &ops, &rets), [2, 0, 2]);
+    let ops = [CounterOp::Read, CounterOp::Add(1), CounterOp::Add(-1)];
+    assert_eq!(promises(&Counter::default(), &ops, &[CounterRet::Done]), [2, 0, 3]);
+    let ops = [FetchAndAddOp::Read, FetchAndAddOp::FetchAndAdd(0), FetchAndAddOp::FetchAndAdd(2)];
+    assert!(promises(&FetchAndAdd::default(), &ops, &[Fetched(2)])[0] > 0);
+    let rets = [QueueRet::Empty, QueueRet::Value(1), QueueRet::Done];
+    assert!(promises(&Queue::new(), &[QueueOp::Enqueue(1), QueueOp::Dequeue], &rets)[0] > 0);
+    let rets = [StackRet::Empty, StackRet::Value(1), StackRet::Done];
+    assert!(promises(&Stack::new(), &[StackOp::Push(1), StackOp::Pop], &rets)[0] > 0);
+    let rets = [LogRet::Offset(0), LogRet::Value(1), LogRet::End];
+    assert!(promises(&Log::new(), &[LogOp::Append(1), LogOp::Read(0)], &rets)[0] > 0);
 }

@@ -71,7 +71,7 @@ fn decide(calls: &[(u64, u64, RegisterOp, Option<RegisterRet>)]) -> Option<Decis
             Call { client: call as u16, call, from: *from, to: *to, op: op.clone(), end }
         })
         .collect();
-    Register(0).decide(&(), &history(&calls).operations())
+    Register(0).decide(&(), history(&calls).operations().into_iter())
 }
 
 /// That a refused one is taken to have seen a value is a guess, and no reason to refuse a history.
@@ -137,6 +137,6 @@ fn an_owner_may_have_let_another_in_between() {
         .zip(calls)
         .map(|(call, (from, to, op, end))| Call { client: call as u16, call, from, to, op, end })
         .collect();
-    let decision = Mutex.decide(&(), &history(&calls).operations());
+    let decision = Mutex.decide(&(), history(&calls).operations().into_iter());
     assert!(!matches!(decision, Some(Decision::Conflict(_))), "{decision:?}");
 }

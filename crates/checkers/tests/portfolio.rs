@@ -4,13 +4,13 @@
 #[path = "../benches/common/mod.rs"]
 mod shapes;
 
-use checkers::models::{Mutex, Register, RegisterOp, RegisterRet};
+use checkers::models::{Mutex, Queue, Register, RegisterOp, RegisterRet};
 use checkers::{
     Budget, Consistency, Keyed, Method, Model, Online, Options, Verdict, check, linearizable,
     linearizable_within, validate,
 };
 use history::{Actor, Event, History, What};
-use shapes::{Numbers, Shape, lock, register, registers};
+use shapes::{Numbers, Shape, lock, queue, register, registers};
 
 /// What the depth-first search says, which everything else must say too.
 fn agree<M>(model: &M, history: &History<M::Op, M::Ret>) -> bool
@@ -78,6 +78,28 @@ fn methods_agree_on_locks() {
         assert!(agree(&Mutex, &lock(&shape)));
         assert!(!agree(&Mutex, &lock(&Shape { wrong_at: Some(50), ..shape })));
     }
+}
+
+/// The method that judged it, and an order that can be replayed.
+fn judged_by<M>(model: &M, history: &History<M::Op, M::Ret>) -> Option<Method>
+where
+    M: Model<Op: Sync, Ret: Sync, Key: Sync> + Sync,
+{
+    let report = check(model, history, &Options { orders: true, ..Options::default() });
+    assert_eq!(validate(model, history, &report.orders), Ok(()), "{:?}", report.verdict);
+    report.parts[0].methods.last().copied()
+}
+
+#[test]
+fn long_histories_come_with_an_order() {
+    let shape = Shape::new(12_000, 16);
+    assert_eq!(judged_by(&Queue::new(), &queue(&shape)), Some(Method::Decision));
+    let plain = register(&Shape { mix: [50, 50, 0], ..shape.clone() });
+    assert_eq!(judged_by(&Register(0), &plain), Some(Method::Decision));
+    let lock = lock(&Shape { clients: 64, ..shape });
+    assert_eq!(judged_by(&Mutex, &lock), Some(Method::Decision));
+    let narrow = register(&Shape::new(200_000, 2));
+    assert_eq!(judged_by(&Register(0), &narrow), Some(Method::JustInTime));
 }
 
 #[test]

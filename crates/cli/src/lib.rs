@@ -11,6 +11,7 @@ mod output;
 mod replay;
 mod repros;
 mod results;
+mod serve;
 mod shrink;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +48,7 @@ enum Verb {
     Check(check::Arguments),
     List(list::Arguments),
     Init(init::Arguments),
+    Serve(serve::Arguments),
 }
 
 /// Runs the command line of this process over these scenarios, and says how it ended. No verb means
@@ -67,7 +69,7 @@ pub fn run_from(registry: &Registry, arguments: impl IntoIterator<Item = OsStrin
     };
     let verb = arguments.verb.unwrap_or_else(|| Verb::Explore(explore::Arguments::default()));
     // A panic in a node is a finding. One that comes this far is not the protocol's.
-    let done = catch_unwind(AssertUnwindSafe(|| serve(registry, &verb)));
+    let done = catch_unwind(AssertUnwindSafe(|| carry_out(registry, &verb)));
     match done {
         Ok(Ok(code)) => code,
         Ok(Err(Failure { code, message })) => {
@@ -85,7 +87,7 @@ pub fn run_from(registry: &Registry, arguments: impl IntoIterator<Item = OsStrin
     }
 }
 
-fn serve(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
+fn carry_out(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
     match verb {
         Verb::Explore(arguments) => explore::run(registry, arguments),
         Verb::Replay(arguments) => replay::run(registry, arguments),
@@ -93,6 +95,7 @@ fn serve(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
         Verb::Check(arguments) => check::run(arguments),
         Verb::List(arguments) => list::run(registry, arguments),
         Verb::Init(arguments) => init::run(arguments),
+        Verb::Serve(arguments) => serve::run(arguments),
     }
 }
 

@@ -1,14 +1,15 @@
 //! `tribunal list`: what can be named on the command line.
 
 use crate::Registry;
+use crate::engines::engines;
 use crate::exit::{self, Failure};
 use crate::results::say;
 use clap::Args;
 use explorer::Expected;
 use node::MutationKind;
-use world::FaultKind;
+use world::{FaultKind, Faults};
 
-/// Show scenarios, mutants and kinds of faults
+/// Show scenarios, mutants, engines and kinds of faults
 #[derive(Args)]
 #[command(after_help = "Examples:\n  tribunal list\n  tribunal list --names")]
 pub(crate) struct Arguments {
@@ -46,9 +47,22 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     for kind in MutationKind::ALL {
         say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
+    say("\nengines")?;
+    for (name, about, kinds) in engines() {
+        say(format!("  {name:<40} {about}; {}", has(kinds)))?;
+    }
     say("\nkinds of faults")?;
     for kind in FaultKind::ALL {
         say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }
     Ok(exit::HOLDS)
+}
+
+/// The kinds that an engine has, in words.
+fn has(kinds: Faults) -> String {
+    let missing: Vec<&str> = Faults::ALL.without(kinds).iter().map(FaultKind::name).collect();
+    match missing.is_empty() {
+        true => "every kind of fault".to_owned(),
+        false => format!("every kind of fault but {}", missing.join(", ")),
+    }
 }

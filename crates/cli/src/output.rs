@@ -75,6 +75,12 @@ pub(crate) fn details(report: &Report) -> String {
     text
 }
 
+/// What an engine's faults have come to, in every campaign so far.
+pub(crate) fn totals(totals: &[(&'static str, u64)]) -> String {
+    let totals: Vec<String> = totals.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    format!("  with effect, in all so far: {}\n", totals.join(", "))
+}
+
 fn wrapped(head: &str, items: &[String]) -> String {
     if items.is_empty() {
         return String::new();

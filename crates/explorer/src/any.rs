@@ -245,6 +245,9 @@ impl<S: Scenario> AnyScenario for S {
     }
 }
 
+/// How often a case is run where runs differ, until it fails.
+const TRIES: u32 = 10;
+
 /// Makes a failing case small and tells it; `None` if it does not fail.
 pub fn exhibit<S: Scenario>(scenario: &S, case: CaseFor<S>, shrinking: bool) -> Option<Exhibit> {
     exhibit_on(Runner::new(scenario, None), case, shrinking)
@@ -256,16 +259,21 @@ fn exhibit_on<S: Scenario>(
     shrinking: bool,
 ) -> Option<Exhibit> {
     let scenario = runner.scenario();
-    let found = runner.judge(&case);
+    // Where no run is like another, a failure is waited for, and kept as it comes: what shrinking
+    // would leave out might only have failed to fail.
+    let certain = runner.is_deterministic();
+    let tries = if certain { 1 } else { TRIES };
+    let found = (0..tries).map(|_| runner.judge(&case)).find(|run| run.verdict.is_violated())?;
     let (seed, signature) = (case.seed, found.verdict.anomaly()?.signature());
     let size = (case.calls.len(), case.faults.len());
-    let shrunk = if shrinking {
+    let shrunk = if shrinking && certain {
         smallest(runner, case, &signature)
     } else {
         Shrunk { case, runs: 0, before: size, after: size }
     };
     let Shrunk { case, runs, before, after } = shrunk;
-    let (outcome, record) = runner.record(&case);
+    let recorded = (0..tries).map(|_| runner.record(&case));
+    let (outcome, record) = recorded.into_iter().find(|(run, _)| run.verdict.is_violated())?;
     let anomaly = outcome.verdict.anomaly()?.clone();
     let story = story::tell(&record, &case.faults, &names(scenario, &case));
     Some(Exhibit {
@@ -296,7 +304,8 @@ fn smallest<S: Scenario>(
     let (seed, mutant) = (case.seed, case.mutant.clone());
     let mut best = shrink_on(runner, case, signature);
     let size = |shrunk: &Shrunk<CaseFor<S>>| shrunk.after.0 + 2 * shrunk.after.1;
-    let mut narrow = Narrow { mutant, ..Narrow::default() };
+    let faults = Some(runner.kinds());
+    let mut narrow = Narrow { mutant, faults, ..Narrow::default() };
     let mut hits = 0;
     for index in 0..OTHER_SEEDS {
         // A few placed faults find what needs one at the right moment, random fates the rest; what

@@ -202,7 +202,9 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
     let started = Instant::now();
     let campaign = budget.campaign.unwrap_or_else(|| campaign_of(&scenario.name()));
     let seeds = if budget.only.is_some() { 1 } else { budget.seeds };
+    let engine = budget.narrow.engine.as_ref();
     let shared = Shared {
+        block: if engine.is_some() { 1 } else { BLOCK },
         runner: Runner::new(scenario, budget.narrow.engine.as_ref()),
         budget,
         progress,
@@ -213,8 +215,9 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
         deadline: budget.time.map(|time| started + time),
         merged: Mutex::new(Merged::default()),
     };
-    let jobs = budget.jobs.or_else(|| std::thread::available_parallelism().ok());
-    let jobs = jobs.map_or(1, NonZero::get).min(seeds.div_ceil(BLOCK).max(1) as usize);
+    let jobs = budget.jobs.or_else(|| engine?.jobs());
+    let jobs = jobs.or_else(|| std::thread::available_parallelism().ok());
+    let jobs = jobs.map_or(1, NonZero::get).min(seeds.div_ceil(shared.block).max(1) as usize);
     if jobs == 1 {
         shared.work();
     } else {
@@ -230,7 +233,8 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
     stats.report(scenario, budget, campaign, started.elapsed(), interrupted)
 }
 
-/// Seeds are handed out in blocks: few enough to share evenly, enough to meet rarely.
+/// Seeds are handed out in blocks: few enough to share evenly, enough to meet rarely. Cases on
+/// another engine take so long that each is a block.
 const BLOCK: u64 = 32;
 
 /// Every so many cases, one is run twice.
@@ -240,6 +244,7 @@ const TWICE: u64 = 20;
 const READ_BACK: u64 = 100;
 
 struct Shared<'a, S: Scenario> {
+    block: u64,
     runner: Runner<'a, S>,
     budget: &'a Budget,
     progress: &'a Progress,
@@ -256,11 +261,11 @@ impl<S: Scenario> Shared<'_, S> {
     fn work(&self) {
         loop {
             let block = self.next.fetch_add(1, Ordering::Relaxed);
-            let first = block * BLOCK;
+            let first = block * self.block;
             if first >= self.seeds || first > self.last.load(Ordering::Relaxed) || self.is_over() {
                 return;
             }
-            let stats = self.block(first, (first + BLOCK).min(self.seeds));
+            let stats = self.block(first, (first + self.block).min(self.seeds));
             let mut merged = self.merged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             merged.add(block, stats);
         }

@@ -4,6 +4,7 @@
 use crate::judge::{Outcome, Record, judge, judge_recorded};
 use crate::scenario::{CaseFor, Scenario};
 use std::fmt::Debug;
+use std::num::NonZero;
 use std::sync::Arc;
 use world::{Faults, Mutant};
 
@@ -18,6 +19,23 @@ pub trait Engine: Debug + Send + Sync {
 
     /// Whether one case always runs the same there.
     fn is_deterministic(&self) -> bool;
+
+    /// Whether faults can be placed at an effect, or on a message, there. Where they cannot, cases
+    /// have them at a time.
+    fn sees_effects(&self) -> bool {
+        true
+    }
+
+    /// How many cases are best run side by side, if that is not one a core.
+    fn jobs(&self) -> Option<NonZero<usize>> {
+        None
+    }
+
+    /// What its faults have come to since it was started, for tables: those that had an effect,
+    /// each counted.
+    fn totals(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 
     /// Runs and judges a case, which is TOML, of the scenario of that name. Only when `recording`
     /// need the record hold anything. Whatever goes wrong with the run is a verdict on it.
@@ -68,6 +86,11 @@ impl<'a, S: Scenario> Runner<'a, S> {
     /// The engine's name, if it is not the heap engine.
     pub(crate) fn engine_name(&self) -> Option<&'static str> {
         self.engine.map(Engine::name)
+    }
+
+    /// The kinds of faults that it has.
+    pub(crate) fn kinds(&self) -> Faults {
+        self.engine.map_or(Faults::ALL, Engine::kinds)
     }
 
     /// Whether one case always runs the same.

@@ -199,7 +199,9 @@ fn generate<S: Scenario>(
         faults: Vec::new(),
     };
     let losable = scenario.losable(&case.nodes);
-    let mut faults = Drafted { shape: &shape, kinds, busy, losable, lost: 0, plan: Vec::new() };
+    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
+    let plan = Vec::new();
+    let mut faults = Drafted { shape: &shape, kinds, busy, timed, losable, lost: 0, plan };
     match narrow.max_faults {
         None => faults.plan_for(&case, c),
         Some(most) => faults.few_for(&case, most, c),
@@ -336,6 +338,8 @@ struct Drafted<'a> {
     shape: &'a Shape,
     kinds: Faults,
     busy: Duration,
+    /// Faults strike at times alone.
+    timed: bool,
     losable: Vec<NodeId>,
     lost: u16,
     plan: Vec<Fault>,
@@ -384,7 +388,8 @@ impl Drafted<'_> {
 
     /// A few faults of any kind, and nothing else.
     fn few_for<Op, C>(&mut self, case: &Case<Op, C>, most: u16, c: &mut impl Choices) {
-        let kinds: Vec<FaultKind> = self.kinds.iter().collect();
+        let fates = if self.timed { FATES } else { Faults::NONE };
+        let kinds: Vec<FaultKind> = self.kinds.without(fates).iter().collect();
         if kinds.is_empty() || most == 0 {
             return;
         }
@@ -450,7 +455,7 @@ impl Drafted<'_> {
         let node = c.node(nodes);
         let (disk, torn) = (DISKS.has(kind), kind == FaultKind::TornWrite);
         let Some(kind) = self.kind(kind, node, nodes, case, c) else { return };
-        let place = if c.below(if disk { 4 } else { 2 }) == 0 {
+        let place = if self.timed || c.below(if disk { 4 } else { 2 }) == 0 {
             Place::At(c.moment(self.busy))
         } else {
             let anywhere = ["any", "Send", "Send", "Reply", "Persist", "Force", "Force"];

@@ -3,6 +3,7 @@
 use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
+use node::NodeId;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::borrow::Cow;
@@ -138,7 +139,7 @@ pub(crate) fn run<S: Scenario>(
         let run = Run { case, scene: &world };
         ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
     });
-    let verdict = verdict.unwrap_or_else(|panic| panicked(panic, &world));
+    let verdict = verdict.unwrap_or_else(|panic| panic.verdict(world.running()));
     let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
@@ -162,7 +163,8 @@ pub(crate) fn run<S: Scenario>(
     (outcome, record)
 }
 
-fn ended(end: End) -> Verdict {
+/// What the end of a run says by itself.
+pub fn ended(end: End) -> Verdict {
     match end {
         End::Running | End::Quiet | End::Time => Verdict::Holds,
         End::Steps => Verdict::violated(
@@ -178,10 +180,13 @@ fn ended(end: End) -> Verdict {
     }
 }
 
-/// A panic's message and place.
-struct Panic {
-    message: String,
-    place: String,
+/// A panic that was caught.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Panic {
+    /// What it said.
+    pub message: String,
+    /// File and line.
+    pub place: String,
 }
 
 thread_local! {
@@ -190,7 +195,10 @@ thread_local! {
 }
 
 /// Runs `f` and catches a panic in it, in silence: it will be told as a finding.
-fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
+///
+/// # Errors
+/// The panic.
+pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -218,12 +226,15 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".into())
 }
 
-fn panicked<N: node::Node>(panic: Panic, world: &World<N>) -> Verdict {
-    let who = world.running().map_or("the scenario".to_owned(), |node| node.to_string());
-    Verdict::Violated(Anomaly {
-        checker: "panic".into(),
-        class: "panic".into(),
-        place: panic.place.clone().into(),
-        message: format!("{who} panics at {}: {}", panic.place, panic.message),
-    })
+impl Panic {
+    /// As a finding: in a node, or in the scenario.
+    pub fn verdict(self, running: Option<NodeId>) -> Verdict {
+        let who = running.map_or("the scenario".to_owned(), |node| node.to_string());
+        Verdict::Violated(Anomaly {
+            checker: "panic".into(),
+            class: "panic".into(),
+            place: self.place.clone().into(),
+            message: format!("{who} panics at {}: {}", self.place, self.message),
+        })
+    }
 }

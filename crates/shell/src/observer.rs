@@ -5,6 +5,7 @@ use node::{Context, Effect, Incarnation, Node, NodeId};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::panic::Location;
+use std::sync::{Arc, Mutex};
 
 /// Which side of an effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,6 +24,12 @@ pub enum Edge {
 /// own steps, marks, and what is durable (the log that a life begins with, and every `Persist`,
 /// `Force` and `Snapshot` since).
 pub trait Observer<N: Node> {
+    /// This is the node of the life that begins, before it is told anything. Between two events
+    /// whoever keeps it may look at it; while it is locked, its life waits.
+    fn born(&mut self, node: &Arc<Mutex<N>>) {
+        let _ = node;
+    }
+
     /// A life begins with these records, all of them synced.
     fn booted(&mut self, incarnation: Incarnation, log: &[N::Record]) {
         let _ = (incarnation, log);

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One life of a node, about to begin.
 pub struct Server<N: Node, T, D, C, O> {
@@ -113,17 +114,19 @@ where
     ///
     /// When the log cannot be opened, written or synced, or the node does what no node may.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<End, Error> {
-        let Self { identity, config, servers, seed, mutant, transport, disk, clock, observer } =
-            self;
+        let Self { identity, config, servers, seed, mutant, transport, disk, clock, .. } = self;
+        let mut observer = self.observer;
         let me = identity.node;
         let (log, boot) = Log::open::<N::Record>(disk, &identity).await?;
+        let node = Arc::new(Mutex::new(N::new(me, &config)));
+        observer.born(&node);
         let mut running = Running {
             me,
             servers,
             incarnation: boot.incarnation,
             dice: mix(seed, u64::from(me.0) << 32 | u64::from(boot.incarnation)),
             mutant,
-            node: N::new(me, &config),
+            node,
             cx: Cx::default(),
             transport,
             log,
@@ -154,7 +157,8 @@ struct Running<N: Node, T, D, C, O> {
     /// The key of its dice.
     dice: u64,
     mutant: Option<Mutation>,
-    node: N,
+    /// Locked while it is told something, for whoever else looks at it.
+    node: Arc<Mutex<N>>,
     cx: Cx<N>,
     transport: T,
     log: Log<D>,
@@ -227,8 +231,8 @@ where
         self.observer.booted(self.incarnation, log);
         self.cx.context = self.context();
         match &self.mutant {
-            None => self.node.on_start(log, &mut self.cx),
-            Some(bug) => bug.on_start(&mut self.node, log, &mut self.cx),
+            None => locked(&self.node).on_start(log, &mut self.cx),
+            Some(bug) => bug.on_start(&mut *locked(&self.node), log, &mut self.cx),
         }
         self.settle().await
     }
@@ -237,7 +241,12 @@ where
     async fn tell(&mut self, event: Event<N>) -> Result<(), Stop> {
         self.observer.event(&event);
         self.cx.context = self.context();
-        let (node, cx) = (&mut self.node, &mut self.cx);
+        self.handle(event);
+        self.settle().await
+    }
+
+    fn handle(&mut self, event: Event<N>) {
+        let (node, cx) = (&mut *locked(&self.node), &mut self.cx);
         match (&self.mutant, event) {
             (None, Event::Message(from, msg)) => node.on_message(from, msg, cx),
             (None, Event::Timer(timer)) => node.on_timer(timer, cx),
@@ -246,7 +255,6 @@ where
             (Some(bug), Event::Timer(timer)) => bug.on_timer(node, timer, cx),
             (Some(bug), Event::Request(request, op)) => bug.on_request(node, request, op, cx),
         }
-        self.settle().await
     }
 
     fn context(&mut self) -> Context {
@@ -266,7 +274,7 @@ where
     /// After a handler: does what it asked for.
     async fn settle(&mut self) -> Result<(), Stop> {
         self.steps = self.cx.context.next_step;
-        self.observer.handled(&self.node, &self.cx.context);
+        self.observer.handled(&locked(&self.node), &self.cx.context);
         let mut effects = std::mem::take(self.cx.buffer());
         for (effect, place) in effects.drain(..) {
             self.watch(Edge::Before, &effect, place).await?;
@@ -343,6 +351,11 @@ where
         self.transport.send(client, wire.encode());
         Ok(())
     }
+}
+
+/// A handler that panics ends its life, and nothing else is told to its node.
+fn locked<N>(node: &Mutex<N>) -> MutexGuard<'_, N> {
+    node.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In whole nanoseconds, as far as they go: 584 years.

@@ -312,11 +312,12 @@ impl<N: Node> World<N> {
             What::Fail(_) => (Happening::Fail, None),
             What::Info | What::Invoke(_) => (Happening::Info, None),
         };
-        self.note(happening, node, origin, &(about, ret), |event| event.text = describe(what));
+        self.note(happening, node, origin, &(about, ret), |event| event.text = describe_end(what));
     }
 }
 
-fn describe<Op: std::fmt::Debug, Ret: std::fmt::Debug>(what: &What<Op, Ret>) -> String {
+/// What became of an operation, in words.
+pub fn describe_end<Op: std::fmt::Debug, Ret: std::fmt::Debug>(what: &What<Op, Ret>) -> String {
     match what {
         What::Invoke(op) => format!("{op:?}"),
         What::Ok(ret) => format!("{ret:?}"),

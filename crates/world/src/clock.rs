@@ -7,9 +7,12 @@ const MILLION: i128 = 1_000_000;
 /// The clocks of one node. Rates are parts per million off true time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    pub(crate) rate_ppm: i64,
-    pub(crate) wall_ppm: i64,
-    pub(crate) wall_offset_nanos: i64,
+    /// The monotonic clock's.
+    pub rate_ppm: i64,
+    /// The wall clock's.
+    pub wall_ppm: i64,
+    /// How far the wall clock is off besides.
+    pub wall_offset_nanos: i64,
 }
 
 impl Clock {

@@ -131,13 +131,13 @@ pub struct World<N: Node> {
 }
 
 /// Steps after which a run counts as a livelock.
-const STEP_LIMIT: u64 = 2_000_000;
+pub const STEP_LIMIT: u64 = 2_000_000;
 
 /// Events that wait at once in no honest run: a storm.
-const QUEUE_LIMIT: usize = 1 << 20;
+pub const QUEUE_LIMIT: usize = 1 << 20;
 
 /// Nanoseconds, bounded so that a few of them can be added.
-pub(crate) fn nanos(duration: std::time::Duration) -> u64 {
+pub fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }
 

@@ -172,7 +172,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    pub(crate) fn code(self) -> u64 {
+    /// As the dice know it.
+    pub fn code(self) -> u64 {
         match self {
             Self::Call(id) => 1 << 32 | u64::from(id),
             Self::Boot(node) => 2 << 32 | u64::from(node),

@@ -26,6 +26,19 @@ mod post;
 mod queue;
 mod trace;
 
+/// What this engine is made of, for another one that must do the same to other parts.
+pub mod parts {
+    pub use crate::adversary::describe;
+    pub use crate::clients::describe_end;
+    pub use crate::engine::{QUEUE_LIMIT, STEP_LIMIT, nanos};
+    pub use crate::machine::{MONOTONIC, WALL};
+    pub use crate::network::{Fate, Late, Network as Links};
+    pub use crate::origin::{OriginId, Origins};
+    pub use crate::plan::Plan;
+    pub use crate::queue::Queue;
+    pub use crate::trace::Trace;
+}
+
 pub use adversary::describe;
 pub use case::{Call, Case, CaseOf, Clients, Network, Profile, Seed};
 pub use clients::Attempts;

@@ -394,6 +394,8 @@ impl<N: Node> World<N> {
     }
 }
 
-pub(crate) const WALL: Faults =
+/// Kinds that make a wall clock wrong.
+pub const WALL: Faults =
     Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-pub(crate) const MONOTONIC: Faults = Faults::of(&[FaultKind::Rate]);
+/// Kinds that make a monotonic clock wrong.
+pub const MONOTONIC: Faults = Faults::of(&[FaultKind::Rate]);

@@ -9,20 +9,25 @@ use std::time::Duration;
 
 /// What happens to one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Fate {
+pub struct Fate {
     /// How long it takes.
-    pub(crate) delay: u64,
-    pub(crate) late: Option<Late>,
-    pub(crate) lost: bool,
-    pub(crate) corrupt: bool,
+    pub delay: u64,
+    /// Why it takes longer.
+    pub late: Option<Late>,
+    /// It does not arrive.
+    pub lost: bool,
+    /// One of its bits flips.
+    pub corrupt: bool,
     /// A copy that takes so long.
-    pub(crate) copy: Option<u64>,
+    pub copy: Option<u64>,
 }
 
 /// Why a message takes longer than drawn, and by how much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Late {
+pub enum Late {
+    /// By much.
     Delay(u64),
+    /// By enough for others to overtake it.
     Reorder(u64),
 }
 
@@ -55,7 +60,8 @@ impl Stream {
     }
 }
 
-pub(crate) struct Network {
+/// Every link of a cluster.
+pub struct Network {
     fastest: u64,
     span: u64,
     tail: u64,
@@ -80,7 +86,8 @@ fn bound(per_mille: u16) -> u64 {
 }
 
 impl Network {
-    pub(crate) fn new(config: &Config, seed: u64, machines: usize) -> Self {
+    /// Links between so many machines, before anything has happened.
+    pub fn new(config: &Config, seed: u64, machines: usize) -> Self {
         let fastest = nanos(config.fastest);
         let stream = config.profile == Profile::Stream;
         Self {
@@ -101,12 +108,13 @@ impl Network {
         }
     }
 
-    pub(crate) fn reseed(&mut self, seed: u64) {
+    /// Other fates from now on.
+    pub fn reseed(&mut self, seed: u64) {
         self.key = mix(seed, STREAM_FATES);
     }
 
     /// No random fate any more, and every link works.
-    pub(crate) fn heal(&mut self) {
+    pub fn heal(&mut self) {
         self.random = false;
         self.cuts.clear();
         self.slow.clear();
@@ -114,7 +122,7 @@ impl Network {
 
     /// The fate of a message, from its address alone.
     #[inline]
-    pub(crate) fn fate(&self, from: NodeId, to: NodeId, origin: u64, nth: u32) -> Fate {
+    pub fn fate(&self, from: NodeId, to: NodeId, origin: u64, nth: u32) -> Fate {
         let link = u64::from(from.0) << 48 | u64::from(to.0) << 32 | u64::from(nth);
         let roll = mix(self.key ^ origin.rotate_left(24), link);
         let mut fate = Fate { delay: self.way(roll), ..Fate::default() };
@@ -150,8 +158,9 @@ impl Network {
         fate.corrupt = dice.bits() & 0xffff < self.corrupt;
     }
 
+    /// Whether links are connections.
     #[inline]
-    pub(crate) fn is_stream(&self) -> bool {
+    pub fn is_stream(&self) -> bool {
         !self.streams.is_empty()
     }
 
@@ -161,7 +170,7 @@ impl Network {
     }
 
     /// When a message on a stream arrives, and on which connection: behind all before it.
-    pub(crate) fn enqueue(&mut self, from: NodeId, to: NodeId, at: u64) -> (u64, u32) {
+    pub fn enqueue(&mut self, from: NodeId, to: NodeId, at: u64) -> (u64, u32) {
         let Some(stream) = self.stream(from, to) else { return (at, 0) };
         stream.last = stream.last.max(at);
         (stream.last, stream.epoch)
@@ -169,21 +178,21 @@ impl Network {
 
     /// Whether a message's connection was broken, and by which fault. Never true of datagrams.
     #[inline]
-    pub(crate) fn broken(&mut self, from: NodeId, to: NodeId, epoch: u32) -> Option<Option<usize>> {
+    pub fn broken(&mut self, from: NodeId, to: NodeId, epoch: u32) -> Option<Option<usize>> {
         let stream = self.stream(from, to).filter(|stream| stream.epoch != epoch)?;
         Some(stream.broken_by)
     }
 
     /// A message is lost: its connection breaks, with all that is behind it, and what is sent from
     /// now on goes on a new one.
-    pub(crate) fn break_off(&mut self, from: NodeId, to: NodeId, epoch: u32) {
+    pub fn break_off(&mut self, from: NodeId, to: NodeId, epoch: u32) {
         if let Some(stream) = self.stream(from, to).filter(|stream| stream.epoch == epoch) {
             stream.break_off(None);
         }
     }
 
     /// Both ways of every connection of a node break: its process has ended.
-    pub(crate) fn disconnect(&mut self, node: NodeId, by: Option<usize>) {
+    pub fn disconnect(&mut self, node: NodeId, by: Option<usize>) {
         for other in (0..self.machines as u16).map(NodeId) {
             for (from, to) in [(node, other), (other, node)] {
                 if let Some(stream) = self.stream(from, to) {
@@ -194,7 +203,7 @@ impl Network {
     }
 
     /// Silences links, and breaks their connections.
-    pub(crate) fn cut(&mut self, fault: usize, nodes: Vec<NodeId>, direction: Direction) {
+    pub fn cut(&mut self, fault: usize, nodes: Vec<NodeId>, direction: Direction) {
         let cut = Cut { fault, nodes, direction };
         for (link, stream) in self.streams.iter_mut().enumerate() {
             let (from, to) = (link / self.machines, link % self.machines);
@@ -205,25 +214,26 @@ impl Network {
         self.cuts.push(cut);
     }
 
-    pub(crate) fn slow(&mut self, fault: usize, from: NodeId, to: NodeId, by: Duration) {
+    /// Makes a link slower.
+    pub fn slow(&mut self, fault: usize, from: NodeId, to: NodeId, by: Duration) {
         self.slow.push(Slow { fault, from, to, by: nanos(by) });
     }
 
     /// The end of a cut or of a slow link.
-    pub(crate) fn lift(&mut self, fault: usize) {
+    pub fn lift(&mut self, fault: usize) {
         self.cuts.retain(|cut| cut.fault != fault);
         self.slow.retain(|slow| slow.fault != fault);
     }
 
     /// The cut that silences a link, if one does.
     #[inline]
-    pub(crate) fn cut_by(&self, from: NodeId, to: NodeId) -> Option<usize> {
+    pub fn cut_by(&self, from: NodeId, to: NodeId) -> Option<usize> {
         self.cuts.iter().find(|cut| cut.silences(from, to)).map(|cut| cut.fault)
     }
 
     /// How much longer every message of a link takes.
     #[inline]
-    pub(crate) fn slowness(&self, from: NodeId, to: NodeId) -> u64 {
+    pub fn slowness(&self, from: NodeId, to: NodeId) -> u64 {
         let slow = self.slow.iter().filter(|s| s.from == from && s.to == to);
         slow.fold(0, |sum, slow| sum.saturating_add(slow.by))
     }
@@ -251,7 +261,7 @@ pub struct Drawn {
 
 impl Fate {
     /// The placed faults that do the same.
-    pub(crate) fn as_placed(&self) -> impl Iterator<Item = Kind> {
+    pub fn as_placed(&self) -> impl Iterator<Item = Kind> {
         let late = self.late.map(|late| match late {
             Late::Delay(by) => Kind::Delay { by: Duration::from_nanos(by) },
             Late::Reorder(by) => Kind::Reorder { by: Duration::from_nanos(by) },
@@ -263,7 +273,7 @@ impl Fate {
     }
 
     /// Adds what a placed fault does.
-    pub(crate) fn place(&mut self, kind: &Kind) {
+    pub fn place(&mut self, kind: &Kind) {
         match kind {
             Kind::Loss => self.lost = true,
             Kind::Corrupt => self.corrupt = true,

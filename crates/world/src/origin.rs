@@ -5,12 +5,12 @@ use node::NodeId;
 
 /// An origin by its number in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct OriginId(pub(crate) u32);
+pub struct OriginId(pub u32);
 
 /// Every origin of a run, with one counter for each of its links. The counters of one origin lie
 /// side by side, for one origin's messages come in bursts. All clients share a column: only a call
 /// reaches a client, and a call has one.
-pub(crate) struct Origins {
+pub struct Origins {
     origins: Vec<Slot>,
     counters: Vec<u32>,
     servers: usize,
@@ -26,28 +26,31 @@ struct Slot {
 const NO_BLOCK: u32 = u32::MAX;
 
 impl Origins {
-    pub(crate) fn new(servers: usize, expected: usize) -> Self {
+    /// No origin yet, of a cluster with so many servers; about so many are expected.
+    pub fn new(servers: usize, expected: usize) -> Self {
         Self { origins: Vec::with_capacity(expected), counters: Vec::new(), servers }
     }
 
-    pub(crate) fn add(&mut self, origin: Origin) -> OriginId {
+    /// One more.
+    pub fn add(&mut self, origin: Origin) -> OriginId {
         self.origins.push(Slot { origin, code: origin.code(), block: NO_BLOCK });
         OriginId(self.origins.len() as u32 - 1)
     }
 
-    pub(crate) fn get(&self, id: OriginId) -> Origin {
+    /// The origin of that number.
+    pub fn get(&self, id: OriginId) -> Origin {
         self.origins[id.0 as usize].origin
     }
 
     /// The origin as the dice know it.
     #[inline]
-    pub(crate) fn code(&self, id: OriginId) -> u64 {
+    pub fn code(&self, id: OriginId) -> u64 {
         self.origins[id.0 as usize].code
     }
 
     /// The number of the next message that this origin sends on this link, from 1.
     #[inline]
-    pub(crate) fn next(&mut self, id: OriginId, from: NodeId, to: NodeId) -> u32 {
+    pub fn next(&mut self, id: OriginId, from: NodeId, to: NodeId) -> u32 {
         let columns = self.servers + 1;
         let slot = &mut self.origins[id.0 as usize];
         if slot.block == NO_BLOCK {

@@ -17,7 +17,8 @@ struct Armed {
     seen: u32,
 }
 
-pub(crate) struct Plan {
+/// The faults of a case: where each one waits, and what it has done.
+pub struct Plan {
     faults: Vec<Fault>,
     origins: Vec<OriginId>,
     struck: Vec<bool>,
@@ -38,7 +39,8 @@ struct Reordered {
 }
 
 impl Plan {
-    pub(crate) fn new(faults: &[Fault], origins: &mut Origins) -> Self {
+    /// A plan before anything has happened. Every fault is an origin of its own.
+    pub fn new(faults: &[Fault], origins: &mut Origins) -> Self {
         let mut plan = Self {
             faults: faults.to_vec(),
             origins: faults.iter().map(|fault| origins.add(Origin::Fault(fault.id))).collect(),
@@ -74,37 +76,48 @@ impl Plan {
         plan
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Whether nothing goes wrong.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// How many faults there are.
+    pub fn len(&self) -> usize {
         self.faults.len()
     }
 
-    pub(crate) fn fault(&self, index: usize) -> &Fault {
+    /// A fault, by its index.
+    pub fn fault(&self, index: usize) -> &Fault {
         &self.faults[index]
     }
 
-    pub(crate) fn origin(&self, index: usize) -> OriginId {
+    /// The origin of what follows from a fault.
+    pub fn origin(&self, index: usize) -> OriginId {
         self.origins[index]
     }
 
-    pub(crate) fn time(&self, index: usize) -> Option<u64> {
+    /// When a fault strikes, if that is at a time.
+    pub fn time(&self, index: usize) -> Option<u64> {
         match self.faults[index].place {
             Place::At(at) => Some(nanos(at)),
             _ => None,
         }
     }
 
+    /// Whether a fault waits for an effect of this node.
     #[inline]
-    pub(crate) fn is_armed(&self, node: NodeId) -> bool {
+    pub fn is_armed(&self, node: NodeId) -> bool {
         self.armed_nodes & (1 << node.0) != 0
     }
 
+    /// Whether a fault waits for a message.
     #[inline]
-    pub(crate) fn has_fates(&self) -> bool {
+    pub fn has_fates(&self) -> bool {
         !self.fates.is_empty()
     }
 
     /// The faults whose effect this is, with the side on which each strikes.
-    pub(crate) fn due<N: Node>(
+    pub fn due<N: Node>(
         &mut self,
         node: NodeId,
         effect: &Effect<N>,
@@ -123,7 +136,7 @@ impl Plan {
     }
 
     /// Adds the placed fates of a message.
-    pub(crate) fn place_fates(&mut self, address: Address, fate: &mut Fate) {
+    pub fn place_fates(&mut self, address: Address, fate: &mut Fate) {
         let first = self.fates.partition_point(|(at, _)| *at < address);
         for (at, index) in &self.fates[first..] {
             if *at != address {
@@ -135,35 +148,35 @@ impl Plan {
     }
 
     /// The faults placed on a call.
-    pub(crate) fn of_call(&self, call: u32) -> impl Iterator<Item = usize> {
+    pub fn of_call(&self, call: u32) -> impl Iterator<Item = usize> {
         self.calls.iter().filter(move |(id, _)| *id == call).map(|(_, index)| *index)
     }
 
     /// A fault has found its place.
-    pub(crate) fn strike(&mut self, index: usize) {
+    pub fn strike(&mut self, index: usize) {
         self.struck[index] = true;
     }
 
     /// A fault has changed what happened.
-    pub(crate) fn effective(&mut self, index: usize) {
+    pub fn effective(&mut self, index: usize) {
         self.effective.add(self.faults[index].kind.kind());
     }
 
     /// Faults of these kinds have changed what happened.
     #[inline]
-    pub(crate) fn count(&mut self, kinds: Faults) {
+    pub fn count(&mut self, kinds: Faults) {
         self.effective = self.effective.and(kinds);
     }
 
     /// A message leaves that shall be overtaken.
-    pub(crate) fn reordered(&mut self, from: NodeId, to: NodeId, sent: u32) {
+    pub fn reordered(&mut self, from: NodeId, to: NodeId, sent: u32) {
         self.reordered.push(Reordered { from, to, sent, overtaken: false });
     }
 
     /// A message arrives: it has overtaken those that left before it, and if it was overtaken
     /// itself, that was the effect of its fate.
     #[inline]
-    pub(crate) fn arrived(&mut self, from: NodeId, to: NodeId, sent: u32) {
+    pub fn arrived(&mut self, from: NodeId, to: NodeId, sent: u32) {
         if self.reordered.is_empty() {
             return;
         }
@@ -177,12 +190,12 @@ impl Plan {
     }
 
     /// The kinds that changed what happened.
-    pub(crate) fn effects(&self) -> Faults {
+    pub fn effects(&self) -> Faults {
         self.effective
     }
 
     /// The faults that found no place to strike.
-    pub(crate) fn missed(&self) -> impl Iterator<Item = &Fault> {
+    pub fn missed(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().zip(&self.struck).filter(|(_, struck)| !**struck).map(|(fault, _)| fault)
     }
 }

@@ -141,15 +141,17 @@ pub struct TraceEvent {
 
 /// The digest of a run, and its events when they are recorded.
 #[derive(Default)]
-pub(crate) struct Trace {
-    pub(crate) digest: Digest,
-    pub(crate) events: Option<Vec<TraceEvent>>,
+pub struct Trace {
+    /// Of everything so far.
+    pub digest: Digest,
+    /// Everything so far, if it is kept.
+    pub events: Option<Vec<TraceEvent>>,
 }
 
 impl Trace {
     /// Adds an event to the digest.
     #[inline]
-    pub(crate) fn hash(&mut self, at: u64, what: Happening, node: NodeId, about: &impl Hash) {
+    pub fn hash(&mut self, at: u64, what: Happening, node: NodeId, about: &impl Hash) {
         let head = u64::from(node.0) << 8 | what as u64;
         self.digest.write_u64(at);
         self.digest.write_u64(head);

@@ -8,7 +8,9 @@
 //! |---|---|
 //! | bare loop | the least loop that runs the same nodes: a floor, not a simulator |
 //! | heap engine | Tribunal's own, with all that a campaign needs of it |
-//! | madsim | an async executor under `--cfg madsim`: datagrams and streams |
+//! | madsim | an async executor under `--cfg madsim`: datagrams, calls and streams |
+//! | our network | what the madsim engine puts in its place, on the same executor |
+//! | the shell | the madsim engine: the shell's servers on our network, without judges |
 //! | turmoil | a tokio runtime per host, moved in ticks: datagrams and streams |
 //!
 //! Ours hand typed messages over, the peers carry 33 bytes: that is what their interfaces take.
@@ -54,7 +56,10 @@ fn main() -> anyhow::Result<()> {
         Contestant::ours("bare loop", bare::runner),
         Contestant::ours(ENGINE, heap::runner),
         Contestant::peer("madsim Endpoint", madsim, "endpoint"),
+        Contestant::peer("madsim RPC", madsim, "rpc"),
         Contestant::peer("madsim TCP", madsim, "tcp"),
+        Contestant::peer("our network", madsim, "network"),
+        Contestant::peer("the shell", madsim, "shell"),
         Contestant::peer("turmoil UDP", turmoil, "udp"),
         Contestant::peer("turmoil TCP", turmoil, "tcp"),
     ];

@@ -1,9 +1,13 @@
-//! madsim 0.2 on the ring: `endpoint` by its datagrams, `tcp` by its streams.
+//! madsim 0.2 on the ring: `endpoint` by its datagrams, `rpc` by its calls, `tcp` by its streams.
+//! And our engine on its executor: `network` by our network alone, `shell` with the tokio shell.
 //!
 //! One `Runtime` a run, five nodes, one task a node (two with streams), latency 1 ms. `Endpoint`
 //! is the interface that its documentation offers first; the streams are there because they cost
 //! less a message. The nodes are killed at the end of a run and one more millisecond is
 //! simulated: a runtime that is just dropped leaks its tasks, and is slower besides.
+//!
+//! `network` carries the same 33 bytes between the same tasks. `shell` runs the ring's nodes as a
+//! campaign does, with codec, digest, origins and the write-ahead log, but without judges.
 //!
 //! madsim simulates only under `--cfg madsim`, which the bench sets. Without it this program
 //! measures nothing and says so.
@@ -23,22 +27,32 @@ fn main() -> anyhow::Result<()> {
 
 #[cfg(madsim)]
 mod simulated {
+    use bench_peers::workload::{Peer, case};
     use bench_peers::{ANSWER, DELAY, FRAME, NODES, REQUEST, Size, serve};
+    use bytes::Bytes;
+    use engine_madsim::worker::{Wire, carry};
+    use madsim::net::rpc::Request;
     use madsim::net::{Endpoint, TcpListener, TcpStream};
     use madsim::runtime::{Handle, Runtime};
+    use node::NodeId;
+    use shell::Transport as _;
     use std::io;
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     pub fn main() -> anyhow::Result<()> {
         serve(|contestant, size| {
-            let tcp = match contestant {
-                "endpoint" => false,
-                "tcp" => true,
+            let run: fn(Size) -> u64 = match contestant {
+                "endpoint" => |size| run(size, datagrams),
+                "rpc" => |size| run(size, calls),
+                "tcp" => |size| run(size, streams),
+                "network" => |size| carry(&case(size), move |me, wire| frames(me, wire, size)),
+                "shell" => |size| engine_madsim::worker::serve(&case(size)),
                 _ => return None,
             };
-            Some(move || run(tcp, size))
+            Some(move || run(size))
         })
     }
 
@@ -46,7 +60,10 @@ mod simulated {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, node as u8 + 1)), 700)
     }
 
-    fn run(tcp: bool, size: Size) -> u64 {
+    fn run<F>(size: Size, machine: fn(u16, u32) -> F) -> u64
+    where
+        F: Future<Output = io::Result<u64>> + Send + 'static,
+    {
         let mut config = madsim::Config::default();
         config.net.send_latency = DELAY..DELAY + Duration::from_nanos(1);
         let runtime = Runtime::with_seed_and_config(1, config);
@@ -55,12 +72,7 @@ mod simulated {
             let (mut nodes, mut tasks) = (Vec::new(), Vec::new());
             for id in 0..NODES {
                 let node = handle.create_node().ip(address(id).ip()).build();
-                let calls = size.calls();
-                tasks.push(if tcp {
-                    node.spawn(streams(id, calls))
-                } else {
-                    node.spawn(datagrams(id, calls))
-                });
+                tasks.push(node.spawn(machine(id, size.calls())));
                 nodes.push(node.id());
             }
             let mut deliveries = 0;
@@ -96,6 +108,48 @@ mod simulated {
             }
         }
         Ok(deliveries)
+    }
+
+    type Words = [u64; 4];
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Ask(Words);
+
+    impl Request for Ask {
+        type Response = Words;
+        const ID: u64 = 1;
+    }
+
+    async fn calls(id: u16, calls: u32) -> io::Result<u64> {
+        let server = Arc::new(Endpoint::bind(address(id)).await?);
+        server.add_rpc_handler(|Ask(words): Ask| async move { words });
+        // Until every node listens.
+        madsim::time::sleep(DELAY).await;
+        for call in 0..calls {
+            server.call(address((id + 1) % NODES), Ask([u64::from(call); 4])).await?;
+        }
+        // The last one that asks this node still waits for its answer.
+        madsim::time::sleep(DELAY * 1000).await;
+        Ok(2 * u64::from(calls))
+    }
+
+    /// The same as with datagrams, over our network.
+    async fn frames(me: NodeId, mut wire: Wire<Peer>, size: Size) {
+        let successor = NodeId((me.0 + 1) % NODES);
+        let (mut unanswered, mut unserved) = (size.calls(), size.calls());
+        wire.send(successor, Bytes::from(vec![REQUEST; FRAME]));
+        while unanswered > 0 || unserved > 0 {
+            let (from, frame) = wire.recv().await;
+            if frame[0] == REQUEST {
+                unserved -= 1;
+                wire.send(from, Bytes::from(vec![ANSWER; FRAME]));
+            } else {
+                unanswered -= 1;
+                if unanswered > 0 {
+                    wire.send(successor, Bytes::from(vec![REQUEST; FRAME]));
+                }
+            }
+        }
     }
 
     async fn streams(id: u16, calls: u32) -> io::Result<u64> {

@@ -6,9 +6,10 @@
 #[path = "numbers.rs"]
 mod numbers;
 
-use checkers::models::{MutexOp, MutexRet, RegisterOp, RegisterRet};
+use checkers::models::{MutexOp, MutexRet, QueueOp, QueueRet, RegisterOp, RegisterRet};
 use history::{Actor, Event, History, What};
 pub use numbers::Numbers;
+use std::collections::VecDeque;
 
 /// What a history looks like.
 #[derive(Clone, Debug)]
@@ -245,4 +246,39 @@ pub fn lock(shape: &Shape) -> History<MutexOp, MutexRet> {
             }
         };
     }
+}
+
+/// A queue of unique values, half of the operations enqueues.
+pub fn queue(shape: &Shape) -> History<QueueOp, QueueRet> {
+    let mut numbers = Numbers(shape.seed);
+    let mut recorder = Recorder::new(shape);
+    let mut clients = vec![Phase::Idle; shape.clients];
+    let mut queue = VecDeque::new();
+    let mut idle = shape.clients;
+    while (recorder.begun as usize) < shape.operations || idle < shape.clients {
+        let who = numbers.below(shape.clients as u64) as usize;
+        clients[who] = match std::mem::replace(&mut clients[who], Phase::Idle) {
+            Phase::Idle if recorder.begun as usize >= shape.operations => Phase::Idle,
+            Phase::Idle => {
+                let new = u64::from(recorder.begun);
+                let enqueue = numbers.below(2) == 0;
+                let op = if enqueue { QueueOp::Enqueue(new) } else { QueueOp::Dequeue };
+                idle -= 1;
+                Phase::Invoked(recorder.invoke(who, op.clone()), op)
+            }
+            Phase::Invoked(number, QueueOp::Enqueue(value)) => {
+                queue.push_back(value);
+                Phase::Done(number, QueueRet::Done)
+            }
+            Phase::Invoked(number, QueueOp::Dequeue) => {
+                Phase::Done(number, queue.pop_front().map_or(QueueRet::Empty, QueueRet::Value))
+            }
+            Phase::Done(number, ret) => {
+                recorder.line(who, number, What::Ok(ret));
+                idle += 1;
+                Phase::Idle
+            }
+        };
+    }
+    History { events: recorder.events }
 }

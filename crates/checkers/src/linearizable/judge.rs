@@ -1,6 +1,8 @@
 //! Which method judges an object.
 //!
 //! - A short part goes through the depth-first search first, with few steps: most end at once.
+//! - A very long one through just-in-time linearization, as long as it keeps few configurations:
+//!   then it needs hardly any memory beside the history.
 //! - The model's own procedure, where it has one for these operations.
 //! - Just-in-time linearization, whose cost follows how many operations overlap. With operations
 //!   of unknown outcome it may have to leave configurations out. Then an order that it finds is an
@@ -20,11 +22,27 @@ use std::mem::size_of;
 /// What was found about an object.
 pub(super) struct Judged {
     pub outcome: Outcome,
-    pub methods: Vec<Method>,
+    pub methods: Methods,
     pub steps: u64,
     pub peak: usize,
     /// Numbers of operations in the history, if wanted.
     pub order: Option<Vec<u32>>,
+}
+
+/// What was tried, in this order, at most: at the beginning, the model's procedure, and two searches.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Methods([Option<Method>; 4]);
+
+impl Methods {
+    fn push(&mut self, method: Method) {
+        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+            *free = Some(method);
+        }
+    }
+
+    pub fn to_vec(self) -> Vec<Method> {
+        self.0.into_iter().flatten().collect()
+    }
 }
 
 pub(super) enum Outcome {
@@ -53,6 +71,10 @@ impl GaveUp {
     }
 }
 
+/// What a sweep found; or the operation at whose line it stopped, why, and whether it had left
+/// configurations out.
+type Swept = Result<Found, (usize, Stop, bool)>;
+
 /// What a method found.
 enum Found {
     Order(Vec<usize>),
@@ -64,16 +86,21 @@ enum Found {
 
 /// How many operations a part has at most that is searched depth-first before anything else, and
 /// how many steps for each.
-const SHORT: usize = 64;
-const FIRST_TRY: u64 = 64;
+const FIRST_TRIES: [(usize, u64); 2] = [(64, 64), (4096, 3)];
+
+/// How many operations a part has at least that is swept before anything else, how many
+/// configurations there may be meanwhile, and how many steps for each operation.
+const LONG: usize = 200_000;
+const NARROW: usize = 128;
+const SWEEP_FIRST: u64 = 24;
 
 /// How many configurations are kept that differ in nothing but the operations of unknown outcome
 /// that they used: few at first, and more if too many were left out.
 const VARIANTS: [usize; 3] = [2, 16, 128];
 
-/// How many configurations there may be while any number of operations may stand in for one of
-/// unknown outcome: a counter would come to any state.
-const WIDTH_RELAXED: usize = 4096;
+/// How many configurations there may be for each operation, and in all, while any number of
+/// operations may stand in for one of unknown outcome: a counter would come to any state.
+const RELAXED: (usize, usize) = (16, 4096);
 
 /// What [`Model::decide`] needs for each operation, about.
 const BYTES_TO_DECIDE: usize = 128;
@@ -83,7 +110,7 @@ const PROBE: usize = 64;
 
 /// Judges an object in at most so many steps.
 pub(super) fn judge<M: Model>(part: &Part<'_, M>, steps: u64, options: &Options) -> Judged {
-    let mut work = Work { part: *part, options, left: steps, methods: Vec::new(), peak: 0 };
+    let mut work = Work { part: *part, options, left: steps, methods: Methods::default(), peak: 0 };
     let found = work.find();
     let Work { left, methods, peak, .. } = work;
     let mut judged =
@@ -106,7 +133,7 @@ struct Work<'a, 'o, M: Model> {
     part: Part<'a, M>,
     options: &'o Options,
     left: u64,
-    methods: Vec<Method>,
+    methods: Methods,
     peak: usize,
 }
 
@@ -122,12 +149,17 @@ impl<M: Model> Work<'_, '_, M> {
             }
             None => {}
         }
-        if self.part.len() <= SHORT {
-            let few = FIRST_TRY * self.part.len() as u64;
-            let found = self.depth_first(few.min(self.left));
+        let length = self.part.len();
+        if let Some((_, each)) = FIRST_TRIES.iter().find(|(most, _)| length <= *most) {
+            let found = self.depth_first((each * length as u64).min(self.left));
             if !matches!(found, Found::GaveUp(_)) || self.left == 0 {
                 return found;
             }
+        }
+        if length >= LONG
+            && let Some(found) = self.sweep_first()
+        {
+            return found;
         }
         if let Some(found) = self.decide() {
             return found;
@@ -143,11 +175,11 @@ impl<M: Model> Work<'_, '_, M> {
             return None;
         }
         let (model, key) = (self.part.model, &self.part.spans[0].0);
-        if self.part.len() > PROBE {
+        if self.part.len() > 16 * PROBE {
             let beginning = Part { spans: &self.part.spans[..PROBE], ..self.part };
-            model.decide(key, &beginning.operations())?;
+            model.decide(key, beginning.operations())?;
         }
-        let decision = model.decide(key, &self.part.operations())?;
+        let decision = model.decide(key, self.part.operations())?;
         self.methods.push(Method::Decision);
         Some(match decision {
             Decision::Order(order) => {
@@ -157,11 +189,22 @@ impl<M: Model> Work<'_, '_, M> {
         })
     }
 
+    /// `None` if it cannot tell while it keeps few configurations.
+    fn sweep_first(&mut self) -> Option<Found> {
+        self.methods.push(Method::JustInTime);
+        let steps = (SWEEP_FIRST * self.part.len() as u64).min(self.left / 2);
+        match self.sweep(VARIANTS[0], false, steps, NARROW) {
+            Ok(found) => Some(found),
+            Err((culprit, Stop::Impossible, false)) => Some(Found::Culprit(culprit)),
+            Err(_) => None,
+        }
+    }
+
     /// `None` if it cannot tell, for there are too many configurations.
     fn just_in_time(&mut self) -> Option<Found> {
         self.methods.push(Method::JustInTime);
         for variants in VARIANTS {
-            let found = self.sweep(variants, false);
+            let found = self.full_sweep(variants, false);
             let Err((culprit, stop, lossy)) = found else { return found.ok() };
             if stop != Stop::Impossible {
                 return None;
@@ -170,7 +213,7 @@ impl<M: Model> Work<'_, '_, M> {
                 return Some(Found::Culprit(culprit));
             }
             if variants == VARIANTS[0]
-                && let Err((culprit, Stop::Impossible, false)) = self.sweep(variants, true)
+                && let Err((culprit, Stop::Impossible, false)) = self.full_sweep(variants, true)
             {
                 return Some(Found::Culprit(culprit));
             }
@@ -178,12 +221,17 @@ impl<M: Model> Work<'_, '_, M> {
         None
     }
 
-    fn sweep(&mut self, variants: usize, relaxed: bool) -> Result<Found, (usize, Stop, bool)> {
+    fn full_sweep(&mut self, variants: usize, relaxed: bool) -> Swept {
         // A set holds the configurations, two more those on their way.
         let most = self.options.budget.memory / 3 / (size_of::<M::State>() + 64 + 24);
-        let most = if relaxed { most.min(WIDTH_RELAXED) } else { most };
+        let few = (RELAXED.0 * self.part.len()).min(RELAXED.1);
+        let most = if relaxed { most.min(few) } else { most };
         // Half of the steps are left for the search that comes after.
         let steps = if self.options.method.is_none() { self.left / 2 } else { self.left };
+        self.sweep(variants, relaxed, steps, most)
+    }
+
+    fn sweep(&mut self, variants: usize, relaxed: bool, steps: u64, most: usize) -> Swept {
         let mut sweep = Sweep::new(self.part, steps, most);
         if self.options.orders && !relaxed {
             sweep = sweep.with_order();

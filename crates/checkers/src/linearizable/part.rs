@@ -62,7 +62,7 @@ pub(crate) fn cut<M: Model>(model: &M, history: &History<M::Op, M::Ret>) -> Vec<
         spans.retain(|(_, span)| span.completed != FAILED);
     }
     if !spans.is_sorted_by(|(a, _), (b, _)| a <= b) {
-        spans.sort_unstable_by(|(a, s), (b, t)| a.cmp(b).then(s.invoked.cmp(&t.invoked)));
+        spans.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
     spans
 }
@@ -94,8 +94,8 @@ impl<'a, M: Model> Part<'a, M> {
     }
 
     /// Operations as [`Model::decide`] takes them.
-    pub fn operations(self) -> Vec<Operation<'a, M::Op, M::Ret>> {
-        let operation = |call: Call<'a, M>| {
+    pub fn operations(self) -> impl ExactSizeIterator<Item = Operation<'a, M::Op, M::Ret>> + Clone {
+        let operation = move |call: Call<'a, M>| {
             let Event { op: id, actor, call: number, .. } = self.events[call.span.invoked as usize];
             Operation {
                 id,
@@ -110,7 +110,7 @@ impl<'a, M: Model> Part<'a, M> {
                 },
             }
         };
-        self.calls().map(operation).collect()
+        self.calls().map(operation)
     }
 }
 

@@ -114,7 +114,7 @@ impl Report {
             first: part.id(0),
             operations: part.len(),
             unknown: part.spans.iter().filter(|(_, span)| span.completed == OPEN).count(),
-            methods: judged.methods.clone(),
+            methods: judged.methods.to_vec(),
             steps: judged.steps,
             peak: judged.peak,
         });

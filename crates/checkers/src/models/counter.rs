@@ -63,38 +63,38 @@ impl Model for Counter {
 
     /// Judges histories in which no amount is negative, and either all additions say what they
     /// came to, or none does. Of the latter, those with different amounts can only be refused.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, CounterOp, CounterRet>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         use {CounterOp::*, CounterRet::*};
         let told = |operation: &Operation<'_, CounterOp, CounterRet>| {
             matches!((operation.op, answer(operation)), (Add(_), Some(Total(_))))
         };
-        if !operations.iter().any(told) {
+        if !operations.clone().any(|operation| told(&operation)) {
             let mut steps = Vec::with_capacity(operations.len());
-            for (place, operation) in operations.iter().enumerate() {
-                let step = match (operation.op, answer(operation)) {
+            for (place, operation) in operations.enumerate() {
+                let step = match (operation.op, answer(&operation)) {
                     (Read, None) => continue,
                     (Read, Some(Total(seen))) => Step::Read(*seen),
                     (Read, Some(Done)) => return None,
                     (Add(amount), _) => Step::Add(*amount),
                 };
-                steps.push((Span::of(place, operation)?, step));
+                steps.push((Span::of(place, &operation)?, step));
             }
             return count::decide(&steps, self.0);
         }
         let mut additions = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let (amount, seen) = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let (amount, seen) = match (operation.op, answer(&operation)) {
                 (Read, None) => continue,
                 (Read, Some(Total(seen))) => (0, *seen),
                 (Add(amount), Some(Total(after))) => (*amount, after.checked_sub(*amount)?),
                 (Add(amount), None) => (*amount, 0),
                 (_, Some(Done)) => return None,
             };
-            additions.push(Addition { span: Span::of(place, operation)?, seen, amount });
+            additions.push(Addition { span: Span::of(place, &operation)?, seen, amount });
         }
         fetch_and_add::decide(&additions, self.0)
     }

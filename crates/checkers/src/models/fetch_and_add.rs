@@ -53,15 +53,15 @@ impl Model for FetchAndAdd {
     }
 
     /// Judges histories in which no amount is negative.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, FetchAndAddOp, Fetched>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         let mut additions = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let seen = answer(operation).map_or(0, |Fetched(seen)| *seen);
-            let span = Span::of(place, operation)?;
+        for (place, operation) in operations.enumerate() {
+            let seen = answer(&operation).map_or(0, |Fetched(seen)| *seen);
+            let span = Span::of(place, &operation)?;
             additions.push(Addition { span, seen, amount: operation.op.amount() });
         }
         fetch_and_add::decide(&additions, self.0)

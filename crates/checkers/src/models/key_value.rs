@@ -61,4 +61,12 @@ impl Model for KeyValue {
     fn observes(&self, op: &KeyValueOp, _: Option<&KeyValueRet>) -> bool {
         matches!(op, KeyValueOp::Get(_))
     }
+
+    fn overwrites(&self, op: &KeyValueOp, ret: Option<&KeyValueRet>) -> bool {
+        matches!(op, KeyValueOp::Put(..)) && matches!(ret, None | Some(KeyValueRet::Done))
+    }
+
+    fn alike(&self, a: &KeyValueOp, b: &KeyValueOp) -> bool {
+        a == b
+    }
 }

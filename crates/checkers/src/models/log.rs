@@ -41,7 +41,7 @@ impl<V> Log<V> {
     }
 }
 
-impl<V: Clone + Eq + Hash + Debug> Model for Log<V> {
+impl<V: Clone + Eq + Hash + Debug + 'static> Model for Log<V> {
     type Op = LogOp<V>;
     type Ret = LogRet<V>;
     type State = LogState<V>;

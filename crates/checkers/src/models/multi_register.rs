@@ -25,8 +25,8 @@ pub type Accessed<V = u64> = Vec<Option<V>>;
 
 impl<K, V> Model for MultiRegister<K, V>
 where
-    K: Ord + Clone + Hash + Debug,
-    V: Clone + Eq + Hash + Debug,
+    K: Ord + Clone + Hash + Debug + 'static,
+    V: Clone + Eq + Hash + Debug + 'static,
 {
     type Op = Vec<Access<K, V>>;
     type Ret = Accessed<V>;
@@ -65,5 +65,9 @@ where
 
     fn observes(&self, op: &Vec<Access<K, V>>, _: Option<&Accessed<V>>) -> bool {
         op.iter().all(|access| matches!(access, Access::Read(_)))
+    }
+
+    fn alike(&self, a: &Vec<Access<K, V>>, b: &Vec<Access<K, V>>) -> bool {
+        a == b
     }
 }

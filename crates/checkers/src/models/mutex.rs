@@ -74,18 +74,22 @@ impl Model for Mutex {
     }
 
     /// Judges histories in which no owner's completed operations overlap each other.
-    fn decide(&self, (): &(), operations: &[Operation<'_, MutexOp, MutexRet>]) -> Option<Decision> {
+    fn decide<'a>(
+        &self,
+        (): &(),
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
+    ) -> Option<Decision> {
         use {MutexOp::*, MutexRet::*, lock::Turn};
         let mut owners = Values::with_capacity(0);
         let mut turns = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let turn = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let turn = match (operation.op, answer(&operation)) {
                 (Acquire(owner), None | Some(Done)) => Turn::Acquire(owners.number(owner)),
                 (Release(owner), None | Some(Done)) => Turn::Release(owners.number(owner)),
                 (Acquire(_), Some(Refused)) => Turn::Held,
                 (Release(owner), Some(Refused)) => Turn::NotHeldBy(owners.number(owner)),
             };
-            turns.push((Span::of(place, operation)?, turn));
+            turns.push((Span::of(place, &operation)?, turn));
         }
         lock::decide(&turns, owners.len(), |owner| owners.get(owner).to_string())
     }
@@ -202,15 +206,15 @@ impl Model for FencedMutex {
     }
 
     /// Judges every history, but for refused operations that do not fit in easily.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, FencedOp, FencedRet>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         use {FencedOp::*, FencedRet::*, fences::Turn};
         let mut turns = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let turn = match (*operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let turn = match (*operation.op, answer(&operation)) {
                 (Acquire { owner }, None) => Turn::Acquire(owner, None),
                 (Acquire { owner }, Some(&Granted(fence))) => Turn::Acquire(owner, Some(fence)),
                 (Acquire { .. }, Some(Refused)) => Turn::Held,
@@ -219,7 +223,7 @@ impl Model for FencedMutex {
                 // An answer to another question: the search says so.
                 _ => return None,
             };
-            turns.push((Span::of(place, operation)?, turn));
+            turns.push((Span::of(place, &operation)?, turn));
         }
         fences::decide(&turns)
     }

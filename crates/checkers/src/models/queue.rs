@@ -45,7 +45,7 @@ impl<V> Queue<V> {
     }
 }
 
-impl<V: Clone + Eq + Hash + Debug> Model for Queue<V> {
+impl<V: Clone + Eq + Hash + Debug + 'static> Model for Queue<V> {
     type Op = QueueOp<V>;
     type Ret = QueueRet<V>;
     type State = QueueState<V>;
@@ -86,16 +86,16 @@ impl<V: Clone + Eq + Hash + Debug> Model for Queue<V> {
     }
 
     /// Judges histories in which no value is enqueued twice.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, QueueOp<V>, QueueRet<V>>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         use {QueueOp::*, QueueRet::*};
         let mut values = Values::with_capacity(operations.len() / 2);
         let mut moves = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let what = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let what = match (operation.op, answer(&operation)) {
                 (Enqueue(value), None | Some(Done)) => Move::In(values.number(value)),
                 (Dequeue, Some(Value(value))) => Move::Out(values.number(value)),
                 (Dequeue, Some(Empty)) => Move::Empty,
@@ -103,7 +103,7 @@ impl<V: Clone + Eq + Hash + Debug> Model for Queue<V> {
                 // An answer to another question: the search says so.
                 _ => return None,
             };
-            moves.push((Span::of(place, operation)?, what));
+            moves.push((Span::of(place, &operation)?, what));
         }
         queue::decide(&moves, values.len(), |value| format!("{:?}", values.get(value)))
     }

@@ -33,7 +33,7 @@ pub enum RegisterRet<V = u64> {
     Refused,
 }
 
-impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
+impl<V: Clone + Eq + Hash + Debug + 'static> Model for Register<V> {
     type Op = RegisterOp<V>;
     type Ret = RegisterRet<V>;
     type State = V;
@@ -73,17 +73,17 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
 
     /// Judges histories in which every value is written once and is not the initial one. Refused
     /// compare-and-sets are fitted in where that is easy.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, RegisterOp<V>, RegisterRet<V>>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         use {RegisterOp::*, RegisterRet::*};
         let mut values = Values::with_capacity(operations.len() / 2);
         values.number(&self.0);
         let mut accesses = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let access = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let access = match (operation.op, answer(&operation)) {
                 (Read, None) => continue,
                 (Read, Some(Value(value))) => Access::Read(values.number(value)),
                 (Write(new), None | Some(Done)) => Access::Write(values.number(new)),
@@ -98,7 +98,7 @@ impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
                 // An answer to another question: the search says so.
                 _ => return None,
             };
-            accesses.push((Span::of(place, operation)?, access));
+            accesses.push((Span::of(place, &operation)?, access));
         }
         register::decide(&accesses, values.len(), |value| format!("{:?}", values.get(value)))
     }

@@ -71,7 +71,7 @@ fn observes<V>(op: &SetOp<V>, ret: Option<SetRet>) -> bool {
     matches!(op, SetOp::Contains(_)) || ret == Some(SetRet::No)
 }
 
-impl<V: Ord + Clone + Debug> Model for Set<V> {
+impl<V: Ord + Clone + Debug + 'static> Model for Set<V> {
     type Op = SetOp<V>;
     type Ret = SetRet;
     type State = bool;
@@ -93,19 +93,27 @@ impl<V: Ord + Clone + Debug> Model for Set<V> {
         observes(op, ret.copied())
     }
 
+    fn overwrites(&self, op: &SetOp<V>, ret: Option<&SetRet>) -> bool {
+        !matches!(op, SetOp::Contains(_)) && matches!(ret, None | Some(SetRet::Done))
+    }
+
+    fn alike(&self, a: &SetOp<V>, b: &SetOp<V>) -> bool {
+        a == b
+    }
+
     fn show(&self, present: &bool) -> String {
         if *present { "in the set".to_owned() } else { "not in the set".to_owned() }
     }
 
     /// Judges histories in which additions and removals say whether they changed anything.
-    fn decide(
+    fn decide<'a>(
         &self,
         element: &V,
-        operations: &[Operation<'_, SetOp<V>, SetRet>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         let mut looks = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let look = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let look = match (operation.op, answer(&operation)) {
                 (SetOp::Add(_), None | Some(SetRet::Yes)) => Look::Turns(true),
                 (SetOp::Remove(_), None | Some(SetRet::Yes)) => Look::Turns(false),
                 (SetOp::Add(_), Some(SetRet::No)) | (SetOp::Contains(_), Some(SetRet::Yes)) => {
@@ -117,7 +125,7 @@ impl<V: Ord + Clone + Debug> Model for Set<V> {
                 (SetOp::Contains(_), None) => continue,
                 (_, Some(SetRet::Done)) => return None,
             };
-            looks.push((Span::of(place, operation)?, look));
+            looks.push((Span::of(place, &operation)?, look));
         }
         Some(flips::decide(&looks, || format!("{element:?}")))
     }
@@ -153,7 +161,7 @@ impl<V> ListedSet<V> {
     }
 }
 
-impl<V: Ord + Clone + Hash + Debug> Model for ListedSet<V> {
+impl<V: Ord + Clone + Hash + Debug + 'static> Model for ListedSet<V> {
     type Op = ListedSetOp<V>;
     type Ret = ListedSetRet<V>;
     type State = Arc<BTreeSet<V>>;

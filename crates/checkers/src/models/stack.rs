@@ -45,7 +45,7 @@ impl<V> Stack<V> {
     }
 }
 
-impl<V: Clone + Eq + Hash + Debug> Model for Stack<V> {
+impl<V: Clone + Eq + Hash + Debug + 'static> Model for Stack<V> {
     type Op = StackOp<V>;
     type Ret = StackRet<V>;
     type State = StackState<V>;
@@ -83,16 +83,16 @@ impl<V: Clone + Eq + Hash + Debug> Model for Stack<V> {
     }
 
     /// Judges histories in which no value is pushed twice.
-    fn decide(
+    fn decide<'a>(
         &self,
         (): &(),
-        operations: &[Operation<'_, StackOp<V>, StackRet<V>>],
+        operations: impl ExactSizeIterator<Item = Operation<'a, Self::Op, Self::Ret>> + Clone,
     ) -> Option<Decision> {
         use {StackOp::*, StackRet::*};
         let mut values = Values::with_capacity(operations.len() / 2);
         let mut moves = Vec::with_capacity(operations.len());
-        for (place, operation) in operations.iter().enumerate() {
-            let what = match (operation.op, answer(operation)) {
+        for (place, operation) in operations.enumerate() {
+            let what = match (operation.op, answer(&operation)) {
                 (Push(value), None | Some(Done)) => Move::In(values.number(value)),
                 (Pop, Some(Value(value))) => Move::Out(values.number(value)),
                 (Pop, Some(Empty)) => Move::Empty,
@@ -100,7 +100,7 @@ impl<V: Clone + Eq + Hash + Debug> Model for Stack<V> {
                 // An answer to another question: the search says so.
                 _ => return None,
             };
-            moves.push((Span::of(place, operation)?, what));
+            moves.push((Span::of(place, &operation)?, what));
         }
         stack::decide(&moves, values.len(), |value| format!("{:?}", values.get(value)))
     }

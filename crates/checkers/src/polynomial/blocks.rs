@@ -52,9 +52,8 @@ impl Block {
 /// The blocks in an order, or two that must each come before the other.
 pub(crate) fn arrange(blocks: &[Block]) -> Result<Vec<u32>, (u32, u32)> {
     let first = |block: &Block| block.end.0.min(block.begin.0);
-    let mut keys: Vec<u64> = (0..).zip(blocks).map(|(nth, b)| pack(first(b), nth)).collect();
-    keys.sort_unstable();
-    let order: Vec<u32> = keys.into_iter().map(|key| key as u32).collect();
+    let keys: Vec<u64> = (0..).zip(blocks).map(|(nth, b)| pack(first(b), nth)).collect();
+    let order: Vec<u32> = sorted(keys).into_iter().map(|key| key as u32).collect();
     let mut latest = None;
     for &nth in &order {
         let block = &blocks[nth as usize];
@@ -70,4 +69,59 @@ pub(crate) fn arrange(blocks: &[Block]) -> Result<Vec<u32>, (u32, u32)> {
 /// Two numbers as one that sorts like the pair.
 pub(crate) fn pack(major: u32, minor: u32) -> u64 {
     u64::from(major) << 32 | u64::from(minor)
+}
+
+/// How many keys are sorted by digits: fewer are sorted sooner by comparing them.
+const MANY: usize = 4096;
+
+/// The bits of a digit.
+const DIGIT: u32 = 11;
+
+/// Packed keys in their order, where those with the same first number stand in it already.
+pub(crate) fn sorted(mut keys: Vec<u64>) -> Vec<u64> {
+    if keys.len() < MANY {
+        keys.sort_unstable();
+        return keys;
+    }
+    let most = keys.iter().max().map_or(0, |most| most >> 32);
+    let mut next = vec![0; keys.len()];
+    let mut shift = 0;
+    while most >> shift > 0 {
+        let digit = |key: u64| (key >> (32 + shift)) as usize % (1 << DIGIT);
+        let mut places = [0_u32; 1 << DIGIT];
+        for &key in &keys {
+            places[digit(key)] += 1;
+        }
+        let mut before = 0;
+        for place in &mut places {
+            before += std::mem::replace(place, before);
+        }
+        for &key in &keys {
+            let place = &mut places[digit(key)];
+            next[*place as usize] = key;
+            *place += 1;
+        }
+        std::mem::swap(&mut keys, &mut next);
+        shift += DIGIT;
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        #[test]
+        fn digits_sort_like_comparisons(seed in 0..u64::MAX, by in 0..32_u32) {
+            let number = |nth: u32| (u64::from(nth) ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let keys = (0..5000).map(|nth| pack((number(nth) >> 32) as u32 >> by, nth));
+            let keys: Vec<u64> = keys.collect();
+            let mut compared = keys.clone();
+            compared.sort_unstable();
+            prop_assert_eq!(sorted(keys), compared);
+        }
+    }
 }

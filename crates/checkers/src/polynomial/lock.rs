@@ -106,6 +106,9 @@ pub(crate) fn decide(
             stretches.push(2 * rank + 2);
         }
     }
+    if refused.is_empty() {
+        return Some(Decision::Order(order.iter().map(|span| span.place).collect()));
+    }
     let watchers: Vec<Span> = refused.iter().map(|(span, _)| *span).collect();
     let fits = |nth: usize, stretch: u32| match refused[nth].1 {
         _ if stretch.is_multiple_of(2) => matches!(refused[nth].1, Turn::NotHeldBy(_)),

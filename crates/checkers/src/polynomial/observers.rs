@@ -1,6 +1,6 @@
 //! Operations that change nothing, put into an order of those that change something.
 
-use super::blocks::pack;
+use super::blocks::{pack, sorted};
 use super::{OPEN, Span};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,9 +21,7 @@ pub(crate) fn places(
     fits: impl Fn(usize, u32) -> bool,
 ) -> Vec<Option<u32>> {
     let by = |key: fn(&Span) -> u32| {
-        let mut keys: Vec<u64> = (0..).zip(order).map(|(p, span)| pack(key(span), p)).collect();
-        keys.sort_unstable();
-        keys
+        sorted((0..).zip(order).map(|(p, span)| pack(key(span), p)).collect())
     };
     let mut completed = by(|span| span.completed).into_iter().peekable();
     let invoked = by(|span| span.invoked);
@@ -66,9 +64,8 @@ pub(crate) fn places(
 
 /// The order with the observers in it: each after as many operations as `places` says.
 pub(crate) fn merge(order: &[Span], observers: &[Span], places: &[u32]) -> Vec<u32> {
-    let mut keys: Vec<u64> = (0..).zip(places).map(|(nth, &at)| pack(at, nth)).collect();
-    keys.sort_unstable();
-    let mut keys = keys.into_iter().peekable();
+    let keys = (0..).zip(places).map(|(nth, &at)| pack(at, nth)).collect();
+    let mut keys = sorted(keys).into_iter().peekable();
     let mut all = Vec::with_capacity(order.len() + observers.len());
     for at in 0..=order.len() {
         while let Some(key) = keys.next_if(|key| (key >> 32) as usize == at) {

@@ -19,7 +19,7 @@
 //! have left are given to them, the first to come in to the first invoked, for they all may end at
 //! any time. Whether a dequeue that found nothing forces one of them is not known here.
 
-use super::blocks::pack;
+use super::blocks::{pack, sorted};
 use super::items::{self, Item, Items, Move, Presence, Words};
 use super::{FAR, NONE, OPEN, Span, conflict};
 use crate::Decision;
@@ -119,10 +119,8 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(items: &'a [Item], key: Key) -> Self {
-        let mut order: Vec<u64> =
-            (0..).zip(items).map(|(nth, item)| pack(key(item), nth)).collect();
-        order.sort_unstable();
-        Self { items, key, order, next: 0 }
+        let order = (0..).zip(items).map(|(nth, item)| pack(key(item), nth)).collect();
+        Self { items, key, order: sorted(order), next: 0 }
     }
 
     /// The first that is still there, and its time.

@@ -107,7 +107,7 @@ struct Register<'a, N> {
     clusters: Vec<Cluster>,
     /// For each reader the one before it of the same value.
     readers: Vec<u32>,
-    /// The value that a refused one is taken to have seen, if it had to be decided.
+    /// The value that a refused one is taken to have seen, once one had to be decided.
     seen: Vec<u32>,
     /// The values of the clusters in their order.
     sequence: Vec<u32>,
@@ -148,7 +148,7 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
             cluster.block.add(span.invoked, span.completed, nth);
         }
         let readers = vec![NONE; operations.len()];
-        let seen = vec![NONE; operations.len()];
+        let seen = Vec::new();
         let (sequence, blocks, chain_of) = (Vec::new(), Vec::new(), vec![NONE; values]);
         Some(Self { operations, name, clusters, readers, seen, sequence, blocks, chain_of })
     }
@@ -232,13 +232,13 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
                 continue;
             }
             let Cluster { next, writer: origin, .. } = *self.cluster(from);
-            let (old, new) = ((self.name)(from), (self.name)(value));
             if from != INITIAL && origin == NONE {
+                let (old, new) = ((self.name)(from), (self.name)(value));
                 let reason = format!("{old} was replaced by {new}, and nobody wrote {old}");
                 return Err(self.conflict(&[writer], reason));
             }
             if next != NONE {
-                let other = (self.name)(next);
+                let (old, new, other) = ((self.name)(from), (self.name)(value), (self.name)(next));
                 let reason =
                     format!("{old} was replaced by {other} and by {new}, and written only once");
                 let other = self.cluster(next).writer;
@@ -290,8 +290,13 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
         match self.operations.get(operation as usize).map(|(_, access)| *access) {
             None => INITIAL,
             Some(Access::Read(value) | Access::Write(value) | Access::Swap(_, value)) => value,
-            Some(Access::Refused(_)) => self.seen[operation as usize],
+            Some(Access::Refused(_)) => self.seen_by(operation as usize),
         }
+    }
+
+    /// The value that a refused one is taken to have seen, or none.
+    fn seen_by(&self, operation: usize) -> u32 {
+        self.seen.get(operation).copied().unwrap_or(NONE)
     }
 
     /// The writers of a value and of all up to a later one in its chain.
@@ -401,7 +406,7 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
         for (nth, (_, access)) in self.operations.iter().enumerate().rev() {
             let value = match *access {
                 Access::Read(value) => value,
-                Access::Refused(_) if self.seen[nth] != NONE => self.seen[nth],
+                Access::Refused(_) if self.seen_by(nth) != NONE => self.seen_by(nth),
                 _ => continue,
             };
             let reader = &mut self.clusters[value as usize].reader;
@@ -424,7 +429,7 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
     fn fit(&mut self, order: &[u32], refused: &[u32], first: bool) -> Fit {
         let span = |nth: &u32| self.operations[*nth as usize].0;
         let spans: Vec<Span> = order.iter().map(span).collect();
-        let free = |nth: &&u32| self.seen[**nth as usize] == NONE;
+        let free = |nth: &&u32| self.seen_by(**nth as usize) == NONE;
         let watchers: Vec<u32> = refused.iter().filter(free).copied().collect();
         let observers: Vec<Span> = watchers.iter().map(span).collect();
         let mut ranks = vec![0; self.clusters.len()];
@@ -465,6 +470,7 @@ impl<'a, N: Fn(u32) -> String> Register<'a, N> {
                 self.clusters[value as usize].block.add(invoked, completed, nth);
                 let chain = self.chain_of[value as usize] as usize;
                 self.blocks[chain].add(invoked, completed, nth);
+                self.seen.resize(self.operations.len(), NONE);
                 self.seen[nth as usize] = value;
                 decided = true;
             }

@@ -211,7 +211,7 @@ fn ret<'a, Op, Ret>(operation: &Operation<'a, Op, Ret>) -> Option<&'a Ret> {
 }
 
 /// The same operation again; deriving it would ask for operations that can be copied.
-fn copy<'a, Op, Ret>(operation: &Operation<'a, Op, Ret>) -> Operation<'a, Op, Ret> {
+pub fn copy<'a, Op, Ret>(operation: &Operation<'a, Op, Ret>) -> Operation<'a, Op, Ret> {
     let Operation { id, actor, call, op, ref outcome, invoked, completed } = *operation;
     let outcome = match outcome {
         Outcome::Ok(ret) => Outcome::Ok(*ret),
@@ -304,7 +304,7 @@ pub fn judge<M: Model>(
     for key in keys {
         let operations: Operations<'_, M> =
             all.iter().filter(|operation| model.key(operation.op) == key).map(copy).collect();
-        match model.decide(&key, &operations) {
+        match model.decide(&key, operations.iter().map(copy)) {
             None => tally.neither += 1,
             Some(Decision::Order(order)) => {
                 tally.orders += 1;

@@ -4,6 +4,7 @@ mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod own_protocol;
+mod real;
 
 use common::{Ran, command, folder, run};
 use explorer::repro;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 const EXHIBIT: &str = "naive::register_without_write_back";
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.toml");
-const VERBS: [&str; 6] = ["explore", "replay", "shrink", "check", "list", "init"];
+const VERBS: [&str; 7] = ["explore", "replay", "shrink", "check", "list", "init", "serve"];
 
 fn tribunal(arguments: &[&str]) -> Command {
     command(env!("CARGO_BIN_EXE_tribunal"), arguments)

@@ -1,0 +1,29 @@
+//! `--engine madsim` works in whatever environment it is called.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Flags, folders and targets that somebody has set for other builds do not reach the worker's, and
+/// after the first build nothing is fetched.
+#[test]
+fn the_worker_simulates_under_foreign_flags_and_folders() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (name, value) in [
+        ("RUSTFLAGS", "-D warnings"),
+        ("RUSTFLAGS", ""),
+        ("CARGO_ENCODED_RUSTFLAGS", ""),
+        ("CARGO_TARGET_DIR", "elsewhere"),
+        ("CARGO_BUILD_TARGET", "no-such-target"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tribunal"))
+            .current_dir(folder)
+            .args(["explore", "two_phase_commit", "--engine", "madsim", "--seeds", "10"])
+            .env(name, value)
+            .env("CARGO_NET_OFFLINE", "true")
+            .output()
+            .expect("the command line starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{name}={value}: {said}");
+    }
+    assert!(!folder.join("elsewhere").exists(), "the worker was built in a folder of its own");
+}
