@@ -32,8 +32,8 @@ impl Power {
         (self.hits > 0).then(|| (self.cases / u64::from(self.hits)).max(1))
     }
 
-    /// Whether that is what the bug's class asks for, by whoever is named: 29 of 30 for E and M, one
-    /// of three for H. A saved case speaks for a V.
+    /// Whether that is what the bug's class asks for, by whoever is named: 29 of 30 for an E or
+    /// M, one of three for an H. A saved case speaks for a V.
     pub fn suffices(&self, class: Class) -> bool {
         let named = self.found + self.also;
         match class {
