@@ -147,8 +147,10 @@ fn one_node(protocol: &Protocol, ids: &[String]) -> String {
          use super::{{Bug, copies::hand_over}};\n    \
          use node::{{Cx, Node as _, NodeId, Observe, RequestId}};\n    \
          any_of!({right}: {variants});\n    \
+         /// Makes a node, as `Node::new` does.\n    \
+         pub type Make = fn(NodeId, &<{right} as node::Node>::Config) -> Node;\n    \
          /// Every copy, and what makes a node of it.\n    \
-         pub const COPIES: [(Bug, fn(NodeId, &<{right} as node::Node>::Config) -> Node); {count}] \
+         pub const COPIES: [(Bug, Make); {count}] \
          = [{makers}];\n}}\n"
     )
 }
