@@ -92,6 +92,28 @@ fn an_exhibit_is_found_broken_and_told() {
     assert!(text.contains("engine = \"real\""), "{text}");
 }
 
+#[test]
+fn processes_end_with_their_engine_however_that_ends() {
+    let folder = folder("real-killed");
+    let arguments =
+        ["explore", "register", "--engine", "real", "--faults", "pause", "--seeds", "99"];
+    let mut command = tribunal(&arguments);
+    command.current_dir(&folder).env("TMPDIR", &folder).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut engine = command.spawn().expect("it starts");
+    let wait = |what: &dyn Fn(usize) -> bool| {
+        let tries = (0..200).map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            processes_of(&folder).len()
+        });
+        tries.into_iter().any(what)
+    };
+    let started = wait(&|processes| processes >= 9);
+    engine.kill().expect("SIGKILL");
+    engine.wait().expect("it ends");
+    assert!(started, "no process was ever there");
+    assert!(wait(&|processes| processes == 0), "left: {:?}", processes_of(&folder));
+}
+
 /// A cluster that `serve` has started, and the numbers of its processes.
 struct Cluster {
     command: Child,
