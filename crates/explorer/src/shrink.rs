@@ -34,7 +34,6 @@ pub fn shrink<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> S
     shrink_on(Runner::new(scenario, None), case, signature)
 }
 
-/// As [`shrink`], on another engine.
 pub(crate) fn shrink_on<S: Scenario>(
     runner: Runner<'_, S>,
     case: CaseFor<S>,
