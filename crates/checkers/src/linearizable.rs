@@ -33,8 +33,8 @@ use part::{Part, Span};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many steps of the model [`linearizable`] takes, whatever the history; what is remembered
-/// of a dead end counts as [`DEAD_END`] of them. That is half a second or so; with many operations of unknown
-/// outcome it can be a few, for then each step is compared with more that is kept.
+/// of a dead end counts as [`DEAD_END`] of them. That is half a second or so; with many operations
+/// of unknown outcome it can be a few, for then each step is compared with more that is kept.
 pub const STEPS: u64 = 10_000_000;
 
 /// How many steps a dead end counts as, for remembering and looking it up.

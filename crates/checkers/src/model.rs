@@ -102,8 +102,8 @@ pub trait Model {
     /// to judge, such as those of a register whose written values all differ; `None` for others,
     /// which a search judges. `operations` are those of one object in the order of invocation;
     /// failed ones are not among them. They are put together as they are asked for, so a procedure
-    /// keeps of them what it needs and no more. Where it is `None` for the first few of them it must be so
-    /// for all.
+    /// keeps of them what it needs and no more. Where it is `None` for the first few of them it
+    /// must be so for all.
     fn decide<'a>(
         &self,
         _key: &Self::Key,

@@ -11,6 +11,7 @@ mod output;
 mod replay;
 mod repros;
 mod results;
+#[cfg(feature = "built-in")]
 mod serve;
 mod shrink;
 
@@ -48,6 +49,7 @@ enum Verb {
     Check(check::Arguments),
     List(list::Arguments),
     Init(init::Arguments),
+    #[cfg(feature = "built-in")]
     Serve(serve::Arguments),
 }
 
@@ -95,6 +97,7 @@ fn carry_out(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
         Verb::Check(arguments) => check::run(arguments),
         Verb::List(arguments) => list::run(registry, arguments),
         Verb::Init(arguments) => init::run(arguments),
+        #[cfg(feature = "built-in")]
         Verb::Serve(arguments) => serve::run(arguments),
     }
 }

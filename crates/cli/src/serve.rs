@@ -125,7 +125,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 fn serve_cluster<S: Scenario>(scenario: &S, arguments: &Arguments) -> Result<u8, Failure> {
     let (interrupt, interrupted) = mpsc::channel();
-    ctrlc::set_handler(move || drop(interrupt.send(())))
+    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())
         .map_err(|error| Failure::ours(format!("cannot wait for Ctrl-C: {error}")))?;
     let data = Data::open(arguments.data.as_deref())?;
     let file = data.folder.join(FILE);

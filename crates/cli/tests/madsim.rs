@@ -8,6 +8,14 @@ use std::process::Command;
 #[test]
 fn the_worker_simulates_under_foreign_flags_and_folders() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let explore = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tribunal"));
+        command.current_dir(folder);
+        command.args(["explore", "two_phase_commit", "--engine", "madsim", "--seeds", "10"]);
+        command
+    };
+    let first = explore().output().expect("the command line starts");
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
     for (name, value) in [
         ("RUSTFLAGS", "-D warnings"),
         ("RUSTFLAGS", ""),
@@ -15,13 +23,9 @@ fn the_worker_simulates_under_foreign_flags_and_folders() {
         ("CARGO_TARGET_DIR", "elsewhere"),
         ("CARGO_BUILD_TARGET", "no-such-target"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_tribunal"))
-            .current_dir(folder)
-            .args(["explore", "two_phase_commit", "--engine", "madsim", "--seeds", "10"])
-            .env(name, value)
-            .env("CARGO_NET_OFFLINE", "true")
-            .output()
-            .expect("the command line starts");
+        let mut again = explore();
+        again.env(name, value).env("CARGO_NET_OFFLINE", "true");
+        let output = again.output().expect("the command line starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{name}={value}: {said}");
     }

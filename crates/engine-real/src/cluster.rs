@@ -200,12 +200,7 @@ impl<'a, N: Node> Cluster<'a, N> {
             Kind::Restart { node } => self.crash(node, fault, Duration::ZERO),
             Kind::CrashLoop { times, .. } => self.crash_again(fault, times),
             Kind::Pause { node, lasts } => self.stop(node, fault, lasts),
-            Kind::Retire { node } => {
-                if self.kill(node, fault) {
-                    self.machines[node.index()].retired = true;
-                    self.tell(Moment::Retired(node));
-                }
-            }
+            Kind::Retire { node } => self.retire(node, fault),
             // Kinds that this engine does not have.
             _ => {}
         }
@@ -239,6 +234,14 @@ impl<'a, N: Node> Cluster<'a, N> {
         self.links.stopped(node, None);
         self.tell(Moment::Ended(node, Some(fault)));
         true
+    }
+
+    /// A process ends, and none follows it.
+    fn retire(&mut self, node: NodeId, fault: usize) {
+        if self.kill(node, fault) {
+            self.machines[node.index()].retired = true;
+            self.tell(Moment::Retired(node));
+        }
     }
 
     async fn boot(&mut self, node: NodeId) -> Result<(), Trouble> {

@@ -83,7 +83,7 @@ pub const KINDS: Faults = Faults::of(&[
 ]);
 
 /// Cases that run side by side: they mostly wait.
-const SIDE_BY_SIDE: NonZero<usize> = NonZero::new(6).unwrap();
+const SIDE_BY_SIDE: NonZero<usize> = NonZero::new(8).unwrap();
 
 /// Runs cases with processes of a program that knows `serve`.
 #[derive(Debug)]

@@ -177,8 +177,10 @@ fn generate<S: Scenario>(
     let kinds = narrow.faults.unwrap_or(Faults::ALL).only(engine);
     let kinds = swarm(shape.faults.only(kinds), c);
     let heal_at = shape.trouble / 4 + c.moment(shape.trouble * 3 / 4);
-    // Calls come in bursts or far apart, and faults where calls are.
-    let busy = heal_at / c.of(&[1, 1, 10, 100]);
+    // Calls come in bursts or far apart, and faults where calls are; where faults strike at times,
+    // in which a process may have to start, bursts are longer.
+    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
+    let busy = heal_at / c.of(if timed { &[1, 1, 2, 4] } else { &[1, 1, 10, 100] });
     let calls = calls(scenario, &shape, &nodes, (busy, heal_at), c);
     let mut case = Case {
         version: CASE_VERSION,
@@ -199,7 +201,6 @@ fn generate<S: Scenario>(
         faults: Vec::new(),
     };
     let losable = scenario.losable(&case.nodes);
-    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
     let plan = Vec::new();
     let mut faults = Drafted { shape: &shape, kinds, busy, timed, losable, lost: 0, plan };
     match narrow.max_faults {

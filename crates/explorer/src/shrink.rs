@@ -34,7 +34,6 @@ pub fn shrink<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> S
     shrink_on(Runner::new(scenario, None), case, signature)
 }
 
-/// As [`shrink`], on the engine of a runner.
 pub(crate) fn shrink_on<S: Scenario>(
     runner: Runner<'_, S>,
     case: CaseFor<S>,
@@ -44,9 +43,8 @@ pub(crate) fn shrink_on<S: Scenario>(
     let before = (case.calls.len(), case.faults.len() + record.drawn.len());
     let mut shrinker = Shrinker { runner, signature, best: case, runs: 0 };
     shrinker.run();
-    let Shrinker { best, runs, .. } = shrinker;
-    let after = (best.calls.len(), best.faults.len());
-    Shrunk { case: best, runs, before, after }
+    let Shrinker { best: case, runs, .. } = shrinker;
+    Shrunk { after: (case.calls.len(), case.faults.len()), case, runs, before }
 }
 
 struct Shrinker<'a, S: Scenario> {

@@ -156,7 +156,7 @@ fn finds(mutant: &str, signature: &str) {
 fn planted_bugs_are_found_by_the_property_that_they_break() {
     finds("drop_force(Term)", "raft / election safety");
     finds("lose_on_restart", "raft / term goes back");
-    finds("persist_instead_of_force(Entry)", "raft / committed on no disk");
+    finds("persist_instead_of_force(Entry)", "raft / committed without a majority");
     finds("forget_timer(Heartbeat)", "progress / not caught up");
 }
 

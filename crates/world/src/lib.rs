@@ -16,6 +16,7 @@ mod disk;
 mod effects;
 mod engine;
 pub mod fault;
+mod faults;
 mod machine;
 mod mutant;
 mod network;

@@ -48,8 +48,10 @@ mod simulated {
                 "endpoint" => |size| run(size, datagrams),
                 "rpc" => |size| run(size, calls),
                 "tcp" => |size| run(size, streams),
-                "network" => |size| carry(&case(size), move |me, wire| frames(me, wire, size)),
-                "shell" => |size| engine_madsim::worker::serve(&case(size)),
+                "network" => {
+                    |size| carry::<Peer, _>(&case(size), move |me, wire| frames(me, wire, size))
+                }
+                "shell" => |size| engine_madsim::worker::serve::<Peer>(&case(size)),
                 _ => return None,
             };
             Some(move || run(size))

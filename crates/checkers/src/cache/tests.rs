@@ -80,7 +80,8 @@ fn staleness_is_judged_where_it_is_bounded() {
     assert_eq!(judge(Some(Duration::from_secs(3)), &facts), Verdict::Holds);
     assert_eq!(
         judge(Some(Duration::from_secs(2)), &facts).to_string(),
-        "VIOLATED   too stale: 1 read version 1 of \"k\" 3s after version 2, at most 2s were allowed"
+        "VIOLATED   too stale: 1 read version 1 of \"k\" 3s after version 2, at most 2s were \
+         allowed"
     );
     let initial = [Committed(1), Read(1, 0), Read(1, 0)];
     assert!(judge(Some(Duration::from_secs(1)), &initial).is_violated());

@@ -29,7 +29,8 @@ pub(super) struct Judged {
     pub order: Option<Vec<u32>>,
 }
 
-/// What was tried, in this order, at most: at the beginning, the model's procedure, and two searches.
+/// What was tried, in this order, at most: at the beginning, the model's procedure, and two
+/// searches.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Methods([Option<Method>; 4]);
 

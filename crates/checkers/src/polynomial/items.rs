@@ -24,8 +24,8 @@ pub(crate) struct Item {
     /// The event after which it can go in, and the one before which it must: for one that was
     /// taken out that is before the end of its removal at the latest.
     pub enter: (u32, u32),
-    /// The same for its removal, which cannot come before it goes in; [`FAR`](super::FAR) for the second if
-    /// the removal's outcome is unknown, [`OPEN`] for both if there is none.
+    /// The same for its removal, which cannot come before it goes in; [`FAR`](super::FAR) for the
+    /// second if the removal's outcome is unknown, [`OPEN`] for both if there is none.
     pub leave: (u32, u32),
     /// The places of its two operations.
     pub places: (u32, u32),

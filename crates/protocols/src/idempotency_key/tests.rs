@@ -3,6 +3,7 @@
 use super::*;
 use crate::payment::Body;
 use node::{Context as Here, Effect};
+use std::slice::from_ref;
 use std::time::Duration;
 
 type Effects = Vec<Effect<IdempotencyKey>>;
@@ -125,7 +126,7 @@ fn a_payment_by_card_starts_before_it_is_done() {
     let started = Msg::Started { op, fence: 1 };
     let effects = store.hear(A, Msg::Begin { request: request(0), op });
     assert_eq!(effects[0], Effect::Force(Record::Started { op, fence: 1 }), "before it acts");
-    assert_eq!(sent(&effects), [started.clone()]);
+    assert_eq!(sent(&effects), from_ref(&started));
     assert_eq!(store.begin(0, op), [started], "a copy of the message that began it");
     assert_eq!(store.begin(1, op), answer(1, Ret::InProgress), "another call");
     let finish = Msg::Finish { key: op.key, fence: 1, outcome: Outcome::Charged };
@@ -192,15 +193,15 @@ fn a_worker_asks_again_until_the_outcome_is_final() {
     let op = pay(1, 5, true);
     let begin = Msg::Begin { request: request(0), op };
     let effects = worker.run(|node, cx| node.on_request(request(0), op, cx));
-    assert_eq!(sent(&effects), [begin.clone()]);
+    assert_eq!(sent(&effects), from_ref(&begin));
     assert_eq!(sent(&worker.ring(Timer::Begin(request(0)))), [begin]);
     let charge = Msg::Charge { derived: op.key, amount: 5 };
-    assert_eq!(sent(&worker.hear(STORE, Msg::Started { op, fence: 1 })), [charge.clone()]);
+    assert_eq!(sent(&worker.hear(STORE, Msg::Started { op, fence: 1 })), from_ref(&charge));
     assert_eq!(worker.hear(PROVIDER, Msg::Unavailable), []);
     assert_eq!(sent(&worker.ring(Timer::Task(op.key))), [charge]);
     let finish = Msg::Finish { key: op.key, fence: 1, outcome: Outcome::Charged };
     let settled = Msg::Settled { derived: op.key, outcome: Outcome::Charged };
-    assert_eq!(sent(&worker.hear(PROVIDER, settled.clone())), [finish.clone()]);
+    assert_eq!(sent(&worker.hear(PROVIDER, settled.clone())), from_ref(&finish));
     assert_eq!(worker.hear(PROVIDER, settled), [], "a copy");
     assert_eq!(sent(&worker.ring(Timer::Task(op.key))), [finish]);
     let ret = Ret::Paid { receipt: 1 };
