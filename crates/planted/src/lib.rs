@@ -6,10 +6,13 @@
 
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
-use mutants::{Bug, Class, lease_lock, quorum_register, two_phase_commit};
+use mutants::{Bug, Class, idempotency_key, lease_lock, quorum_register, raft, two_phase_commit};
+use protocols::replicated::Registers;
 use scenarios::bank::Bank;
+use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::quorum_register::QuorumRegisters;
+use scenarios::raft::Rafts;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
 
@@ -30,9 +33,23 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     register.mutants = planted(&quorum_register::COPIES, |bug| {
         QuorumRegisters::<quorum_register::Node>::exhibit("register", bug.what)
     });
+    let mut raft_register = scenarios::raft::raft_register();
+    raft_register.mutants = planted(&raft::COPIES, |bug| {
+        Rafts::<raft::Node, Registers>::exhibit("raft_register", bug.what)
+    });
+    let mut idempotency = scenarios::idempotency::idempotency();
+    idempotency.mutants = planted(&idempotency_key::COPIES, |bug| {
+        Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
+    });
 
-    let planted: [Box<dyn AnyScenario>; 4] =
-        [Box::new(free_votes), Box::new(bank), Box::new(lease_lock), Box::new(register)];
+    let planted: [Box<dyn AnyScenario>; 6] = [
+        Box::new(free_votes),
+        Box::new(bank),
+        Box::new(lease_lock),
+        Box::new(register),
+        Box::new(raft_register),
+        Box::new(idempotency),
+    ];
     let mut registry = scenarios::registry();
     for scenario in planted {
         if let Some(bare) = registry.iter_mut().find(|bare| bare.name() == scenario.name()) {
