@@ -72,6 +72,11 @@ fn main() -> ExitCode {
     }
     let unmet =
         |row: &&Row| row.measured.as_ref().is_some_and(|m| !m.power.suffices(row.bug.class));
+    for row in rows.iter().filter(unmet) {
+        if let Some(reason) = row.measured.as_ref().and_then(|m| m.power.unknown.as_ref()) {
+            eprintln!("{}: {reason}", row.bug.id);
+        }
+    }
     let missed: Vec<&str> = rows.iter().filter(unmet).map(|row| row.bug.id).collect();
     if missed.is_empty() {
         return ExitCode::SUCCESS;
