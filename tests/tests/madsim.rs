@@ -63,7 +63,7 @@ fn explore(
     mutant: Option<Mutation>,
 ) -> Result<Report, Failed> {
     let engine = Some(tests::madsim(profile)?);
-    let narrow = Narrow { mutant, engine, ..Narrow::default() };
+    let narrow = Narrow { mutant: mutant.map(Into::into), engine, ..Narrow::default() };
     let budget = Budget { narrow, first: true, ..Budget::seeds(seeds) };
     let report = scenario.explore(&budget, &Progress::default());
     match &report.broken {
