@@ -17,14 +17,14 @@
 //! A node of weight w has w scores and its best counts, which makes its share w/W exactly. The usual
 //! formula, −w / ln(score), needs a logarithm, and that differs between machines.
 
-use crate::{Claims, Hash, Name, Placement, xxh3};
+use crate::{Claims, Hash, Name, Placement, point, xxh3};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The highest score wins.
 #[derive(Clone, Debug)]
 pub struct Rendezvous {
-    /// Hashes nodes, with the number of the score as seed, and keys, with that hash as seed.
+    /// Hashes nodes, and keys with that hash as seed.
     pub hash: Hash,
     /// The seeds of each node's scores.
     seeds: BTreeMap<Name, Vec<u64>>,
@@ -53,7 +53,7 @@ impl Rendezvous {
 
 impl Placement for Rendezvous {
     fn join(&mut self, node: &str, weight: u32) {
-        let seeds = (0..u64::from(weight)).map(|number| (self.hash)(node.as_bytes(), number));
+        let seeds = (0..weight).map(|number| point(self.hash, node, number));
         self.seeds.insert(node.into(), seeds.collect());
     }
 

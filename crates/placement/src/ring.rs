@@ -17,7 +17,7 @@
 //! the set of nodes and not on who came first; none of them is lost, so that one that goes uncovers
 //! the other.
 
-use crate::{Claims, Hash, Name, Placement, xxh3};
+use crate::{Claims, Hash, Name, Placement, point, xxh3};
 use std::collections::BTreeSet;
 
 /// A ring of points. A node's share is within 1/√points of the average, two times in three.
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 pub struct Ring {
     /// Points for each unit of weight. Set it before the first node joins.
     pub points: u32,
-    /// Hashes nodes, with the number of the point as seed, and keys, with seed 0.
+    /// Hashes nodes and keys.
     pub hash: Hash,
     circle: BTreeSet<(u64, Name)>,
     nodes: BTreeSet<Name>,
@@ -60,9 +60,9 @@ impl Placement for Ring {
     fn join(&mut self, node: &str, weight: u32) {
         self.leave(node);
         let node = Name::from(node);
-        let points = u64::from(self.points) * u64::from(weight);
-        let point = |number| ((self.hash)(node.as_bytes(), number), node.clone());
-        self.circle.extend((0..points).map(point));
+        let points = 0..self.points * weight;
+        let points = points.map(|number| (point(self.hash, &node, number), node.clone()));
+        self.circle.extend(points);
         self.nodes.insert(node);
     }
 

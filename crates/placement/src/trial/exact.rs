@@ -162,7 +162,7 @@ pub fn replicas<P: Placement>(
             if (replicas.len(), distinct.len(), members) != (all, all, true) || first != owner {
                 let key = text(key);
                 let message = format!(
-                    "{key} of {owner:?}, of {count} replicas wanted: {replicas:?}, not {all} nodes"
+                    "{key} of {owner:?} has as {count} replicas {replicas:?}, expected {all} distinct nodes"
                 );
                 return Err(message.into());
             }

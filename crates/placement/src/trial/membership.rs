@@ -2,7 +2,7 @@
 
 use crate::{Name, Placement};
 use proptest::collection::btree_set;
-use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::prelude::{Strategy, prop_oneof};
 
 /// Nodes in the order in which they join, one more that comes later, and a number to draw from.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Membership {
 pub fn any_membership(most: usize, any_leaves: bool) -> impl Strategy<Value = Membership> {
     let nodes = btree_set(any_name(), 2..=most).prop_map(|nodes| nodes.into_iter().collect());
     let shuffled = nodes.prop_shuffle();
-    (shuffled, any::<u64>()).prop_map(move |(mut nodes, draw): (Vec<Name>, u64)| {
+    (shuffled, (0..10_000u64).no_shrink()).prop_map(move |(mut nodes, draw): (Vec<Name>, u64)| {
         let last = nodes.iter().max().and_then(|last| nodes.iter().position(|node| node == last));
         let newcomer = nodes.remove(last.filter(|_| !any_leaves).unwrap_or(0));
         Membership { nodes, newcomer, draw }
