@@ -23,7 +23,7 @@
 //! for node in ["ann", "bob", "cid"] {
 //!     nodes.join(node, 1);
 //! }
-//! assert_eq!(nodes.owner(b"a key").as_deref(), Some("cid"));
+//! assert_eq!(nodes.owner(b"a key").as_deref(), Some("bob"));
 //!
 //! let quick = Trial { cases: 4, keys: 2_000, rounds: 1, ..Trial::default() };
 //! assert_eq!(quick.violations(Rendezvous::default), []);
