@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     }
     trials.push(Trial::test("a_worker_without_the_flag", a_worker_without_the_flag));
     trials.push(Trial::test("strangers_are_refused", strangers_are_refused));
+    trials.push(Trial::test("a_program_without_its_sources", a_program_without_its_sources));
     trials.push(Trial::test("a_worker_that_dies", a_worker_that_dies));
     trials.push(Trial::test("a_case_without_an_end", a_case_without_an_end));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -166,6 +167,30 @@ fn strangers_are_refused() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// An installed program says how its worker is installed, and takes the one that is.
+fn a_program_without_its_sources() -> Result<(), Failed> {
+    let bin = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("installed/bin");
+    fs::create_dir_all(&bin)?;
+    let worker = bin.join("engine-madsim");
+    let _before = fs::remove_file(&worker);
+    let start = || Madsim::installed(Profile::Network, &bin.join("tribunal"), "/gone".into());
+    let said = start().err().ok_or("there is no worker")?.to_string();
+    for expected in ["not at /gone", "cargo install", "--cfg madsim", "installed"] {
+        if !said.contains(expected) {
+            return Err(format!("{expected:?} is not in: {said}").into());
+        }
+    }
+    let other = hello().replace(env!("CARGO_PKG_VERSION"), "0.0.9");
+    fs::rename(impostor("older", &other, "cat >/dev/null")?, &worker)?;
+    let said = start().err().ok_or("its worker is of another version")?.to_string();
+    if !said.contains("of Tribunal 0.0.9") {
+        return Err(said.into());
+    }
+    fs::copy(engine_madsim::build()?, &worker)?;
+    let verdict = start()?.judge("two_phase_commit", &case(1), false).0.verdict;
+    if verdict == Verdict::Holds { Ok(()) } else { Err(verdict.to_string().into()) }
 }
 
 /// What an engine with such a worker says of a case.
