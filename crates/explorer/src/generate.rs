@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::scenario::{CaseFor, ConfigOf, OpOf, Scenario, Shape};
-use node::{Mutation, NodeId, mix};
+use node::{NodeId, mix};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use world::case::{CASE_VERSION, Clients, Profile};
 use world::fault::{Direction, EffectPattern};
 use world::{
-    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Network, Origin, Place, Seed,
-    SyncFailure,
+    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Mutant, Network, Origin, Place,
+    Seed, SyncFailure,
 };
 
 /// How a campaign narrows its cases down.
@@ -25,7 +25,7 @@ pub struct Narrow {
     /// At most so many calls.
     pub max_calls: Option<u16>,
     /// The planted bug.
-    pub mutant: Option<Mutation>,
+    pub mutant: Option<Mutant>,
     /// Where they run, if not on the heap engine: they have only the faults that it has.
     pub engine: Option<Arc<dyn Engine>>,
 }
