@@ -16,9 +16,9 @@ const FLAG: &str = "--cfg\u{1f}madsim";
 const IN_THE_WAY: [&str; 3] =
     ["RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_BUILD_BUILD_DIR"];
 
-/// Whether the worker has been built before: if not, the first build takes a minute or two.
-pub fn is_built() -> bool {
-    root().is_ok_and(|root| root.join(TARGET).is_dir())
+/// Whether the worker is still to be built: the first build takes a minute or two.
+pub fn is_unbuilt() -> bool {
+    root().is_ok_and(|root| !root.join(TARGET).is_dir())
 }
 
 /// Builds the worker where that is needed, and says where it is.

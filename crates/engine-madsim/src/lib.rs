@@ -58,7 +58,7 @@ mod process;
 pub mod worker;
 
 #[cfg(not(madsim))]
-pub use build::{build, cargo, is_built};
+pub use build::{build, cargo, is_unbuilt};
 #[cfg(not(madsim))]
 pub use host::{Madsim, StartError};
 

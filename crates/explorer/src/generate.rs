@@ -171,6 +171,14 @@ fn generate<S: Scenario>(
     c: &mut impl Choices,
 ) -> CaseFor<S> {
     let mut shape = scenario.shape();
+    // A fault at a time meets an idle node more often than one at an effect: there are more of
+    // them, more for them to meet, and time to start again in between.
+    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
+    if timed {
+        shape.plan *= 4;
+        shape.calls *= 3;
+        shape.trouble += Duration::from_secs(2);
+    }
     shape.calls = shape.calls.min(narrow.max_calls.unwrap_or(u16::MAX));
     let nodes = pick(&scenario.cluster(&shape), c);
     let engine = narrow.engine.as_ref().map_or(Faults::ALL, |engine| engine.kinds());
@@ -179,7 +187,6 @@ fn generate<S: Scenario>(
     let heal_at = shape.trouble / 4 + c.moment(shape.trouble * 3 / 4);
     // Calls come in bursts or far apart, and faults where calls are; where faults strike at times,
     // in which a process may have to start, bursts are longer.
-    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
     let busy = heal_at / c.of(if timed { &[1, 1, 2, 4] } else { &[1, 1, 10, 100] });
     let calls = calls(scenario, &shape, &nodes, (busy, heal_at), c);
     let mut case = Case {
@@ -488,7 +495,8 @@ impl Drafted<'_> {
         c: &mut impl Choices,
     ) -> Option<Kind> {
         let machines = nodes + usize::from(case.clients.count);
-        let slows = matches!(kind, FaultKind::Cut | FaultKind::SlowLink | FaultKind::SlowSync);
+        let slows = matches!(kind, FaultKind::Cut | FaultKind::SlowLink | FaultKind::SlowSync)
+            || self.timed && kind == FaultKind::Pause;
         let trouble = self.shape.trouble;
         let lasts = if slows { c.while_(trouble) } else { c.span(trouble) };
         Some(match kind {
