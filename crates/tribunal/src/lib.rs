@@ -137,6 +137,7 @@ pub use checkers;
 pub use explorer;
 pub use history;
 pub use node;
+pub use placement;
 pub use world;
 
 /// What a protocol and its scenario need.
