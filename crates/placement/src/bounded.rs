@@ -6,8 +6,8 @@
 //! # The rules
 //!
 //! - With m keys and n nodes, a node takes at most ⌈(1+ε)·m/n⌉ keys.
-//! - Keys come in an order of their own, here that of their hashes. Each goes to the first node from
-//!   its point on that is not full.
+//! - Keys come in an order of their own, here that of their hashes. Each goes to the first node
+//!   from its point on that is not full.
 //!
 //! The order is fixed, so the result depends on the sets of nodes and keys alone. A node that is
 //! full hands keys on to the next: a change moves more keys than those of the node that came or

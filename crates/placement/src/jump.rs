@@ -7,8 +7,8 @@
 //!
 //! - When a bucket n is added to n others, each key jumps to it with probability 1/(n+1), and no
 //!   key jumps elsewhere.
-//! - The key is the seed of a generator that draws, from the bucket of the last jump, where the next
-//!   one goes. The last jump below the number of buckets is the answer.
+//! - The key is the seed of a generator that draws, from the bucket of the last jump, where the
+//!   next one goes. The last jump below the number of buckets is the answer.
 //!
 //! Buckets are numbers: only the last one can come and go. It is made for shards, which do not die
 //! one by one. Replicas and weights are not of the paper, and not claimed.

@@ -58,16 +58,17 @@ pub fn xxh3(bytes: &[u8], seed: u64) -> u64 {
 
 /// One of the points of a node: its number, hashed under the hash of the node's name.
 ///
-/// Two simpler ways are traps. A label joined out of name and number needs a separator: `s1:1` + `11`
-/// and `s1:11` + `1` are the same text. And the number as seed of the name's hash is no seed: XXH3
-/// adds it to few bytes of a short name, and then `n60` and `n61` share points in all 64 bits.
+/// Two simpler ways are traps. A label joined out of name and number needs a separator: `s1:1` with
+/// `11` and `s1:11` with `1` are the same text. And the number as seed of the name's hash is no
+/// seed: XXH3 adds it to the few bytes of a short name, and then `n60` and `n61` share points in
+/// all 64 bits.
 pub fn point(hash: Hash, node: &str, number: u32) -> u64 {
     hash(&number.to_le_bytes(), hash(node.as_bytes(), 0))
 }
 
 /// Says which node has which key. It starts without nodes.
 pub trait Placement {
-    /// A node comes, with its weight; one that is here already keeps its place and takes the weight.
+    /// A node comes, with its weight; one that is here already takes the weight.
     fn join(&mut self, node: &str, weight: u32);
 
     /// A node goes, if it is here.
@@ -76,7 +77,7 @@ pub trait Placement {
     /// Who has this key: nobody while there is no node.
     fn owner(&self, key: &[u8]) -> Option<Name>;
 
-    /// The `count` nodes that keep copies of this key, its owner first; all nodes if they are fewer.
+    /// The `count` nodes that keep copies of this key, its owner first; all if they are fewer.
     fn replicas(&self, key: &[u8], count: usize) -> Vec<Name> {
         self.owner(key).into_iter().take(count).collect()
     }

@@ -14,8 +14,8 @@
 //!
 //! # Deviations
 //!
-//! A node of weight w has w scores and its best counts, which makes its share w/W exactly. The usual
-//! formula, −w / ln(score), needs a logarithm, and that differs between machines.
+//! A node of weight w has w scores and its best counts, which makes its share w/W exactly. The
+//! usual formula, −w / ln(score), needs a logarithm, and that differs between machines.
 
 use crate::{Claims, Hash, Name, Placement, point, xxh3};
 use std::cmp::Reverse;

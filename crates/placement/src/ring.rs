@@ -7,7 +7,7 @@
 //!
 //! - Nodes and keys are hashed onto one circle. Each node has κ points on it, its virtual nodes; a
 //!   node of weight w has w·κ.
-//! - A key belongs to the first point at or after its own, and after the last point comes the first.
+//! - A key belongs to the first point at or after its own; after the last point comes the first.
 //! - Its replicas are the first distinct *nodes* from there on: the next points may be the same
 //!   node's.
 //!

@@ -1,7 +1,7 @@
 //! The trial: nine properties, of which each is judged alone.
 //!
-//! H1, H2, H5, H6 and H8 are exact: one counterexample breaks them, and it is made small. H3, H4 and
-//! H7 are figures over many memberships, held beside bounds. A load spreads by s around the
+//! H1, H2, H5, H6 and H8 are exact: one counterexample breaks them, and it is made small. H3, H4
+//! and H7 are figures over many memberships, held beside bounds. A load spreads by s around the
 //! average, in averages: s is 1/√V on a ring of V points a node, or √(N/m), the chance by which m
 //! keys fall on N nodes, if that is more. The bounds are 1 + 7·s for the highest load, above every
 //! maximum seen in 200 rings of each size (V from 40, N up to 50), and 1 + 3·s for the 99th

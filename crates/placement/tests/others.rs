@@ -102,8 +102,8 @@ fn hashring_repeats_nodes_among_replicas() {
     assert!((50..200).contains(&twice), "{twice} of 1000, about one of ten nodes");
 }
 
-/// Also with one point a node: who asks for one replica more than there are nodes gets them all, and
-/// the first one again.
+/// Also with one point a node: who asks for one replica more than there are nodes gets them all,
+/// and the first one again.
 #[test]
 fn hashring_gives_one_replica_too_many() {
     let broken = Trial::default().judge(Replicas, &Hashring::empty(1, true)).unwrap_err();

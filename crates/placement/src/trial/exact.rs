@@ -44,7 +44,7 @@ pub fn search<P: Placement, E: Fn() -> P>(
     let figure = Cell::new(None);
     let memberships = any_membership(NODES, empty().claims().any_leaves);
     let found = TestRunner::new_with_rng(config, dice).run(&memberships, |members| {
-        let keys = keys(members.draw, trial.keys / 10);
+        let keys = keys(members.draw, (trial.keys / 10).max(1));
         judge(empty, &members, &keys).map_err(|broken| {
             figure.set(broken.figure);
             TestCaseError::fail(broken.message)
@@ -162,7 +162,8 @@ pub fn replicas<P: Placement>(
             if (replicas.len(), distinct.len(), members) != (all, all, true) || first != owner {
                 let key = text(key);
                 let message = format!(
-                    "{key} of {owner:?} has as {count} replicas {replicas:?}, expected {all} distinct nodes"
+                    "{key} of {owner:?} has as {count} replicas {replicas:?}, expected {all} \
+                     distinct nodes"
                 );
                 return Err(message.into());
             }
