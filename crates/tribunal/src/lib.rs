@@ -134,6 +134,7 @@ pub use explorer::serde;
 pub use proptest;
 
 pub use checkers;
+pub use clocks;
 pub use explorer;
 pub use history;
 pub use node;
