@@ -7,8 +7,8 @@
 //!
 //! - A stamp is (l, c): l is the highest wall time that its node has read or heard of, c counts
 //!   events with the same l.
-//! - Upon an event here or a send: l becomes the higher of l and the wall clock; c counts up if l has
-//!   stayed, else it is 0.
+//! - Upon an event here or a send: l becomes the higher of l and the wall clock; c counts up if l
+//!   has stayed, else it is 0.
 //! - Upon a receive: l becomes the highest of l, the message's and the wall clock; c counts up from
 //!   that of whoever's l it is, from the higher one if both have it, else it is 0.
 //!
@@ -17,8 +17,8 @@
 //! - Equal stamps are ordered by the nodes' ids.
 //! - A message whose l is more than ε ahead of the wall clock here is refused (section 5 of the
 //!   paper says that an implementation may ignore such): one wrong clock would drag all along.
-//! - A node reserves time before it stamps with it, and its next life starts there, also if the wall
-//!   clock has meanwhile gone back.
+//! - A node reserves time before it stamps with it, and its next life starts there, also if the
+//!   wall clock has meanwhile gone back.
 
 use crate::{Clock, Close};
 

@@ -12,8 +12,8 @@
 //!
 //! # Deviations
 //!
-//! The paper's processes never stop. Here a node reserves a block of counts before it uses them, and
-//! its next life starts behind the block.
+//! The paper's processes never stop. Here a node reserves a block of counts before it uses them,
+//! and its next life starts behind the block.
 
 use crate::Clock;
 

@@ -6,8 +6,8 @@ use crate::Clock;
 ///
 /// # What is wrong
 ///
-/// A clock that is behind stamps an answer before its question, one that is set back an event before
-/// its own past; and two events within one unit of time have one stamp.
+/// A clock that is behind stamps an answer before its question, one that is set back an event
+/// before its own past; and two events within one unit of time have one stamp.
 #[derive(Clone, Debug)]
 pub struct Wall;
 
