@@ -36,6 +36,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
+    visitor.visit(queue::pop_then_process());
+    visitor.visit(queue::acknowledge_first());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

@@ -17,6 +17,7 @@ use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::DurableQueue;
 use protocols::job::{Config, Durable, Job, Op, Ret, Role, View};
+use protocols::naive::{QueueAcknowledgeFirst, QueuePopThenProcess};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
@@ -57,6 +58,28 @@ pub fn queue() -> Jobs<DurableQueue> {
             "the inbox forgot a job",
             "the inbox knew a job",
         ],
+        node: PhantomData,
+    }
+}
+
+/// The exhibit whose workers pop a job, and then process it.
+pub fn pop_then_process() -> Jobs<QueuePopThenProcess> {
+    Jobs {
+        name: "naive::queue_pop_then_process",
+        about: "a job is popped and then processed: a crash between loses it",
+        expected: Expected::Violated,
+        marks: &[],
+        node: PhantomData,
+    }
+}
+
+/// The exhibit whose workers acknowledge a job, and then process it.
+pub fn acknowledge_first() -> Jobs<QueueAcknowledgeFirst> {
+    Jobs {
+        name: "naive::queue_acknowledge_first",
+        about: "a job is acknowledged and then processed: a crash between loses it",
+        expected: Expected::Violated,
+        marks: &[],
         node: PhantomData,
     }
 }

@@ -77,6 +77,8 @@ mod broker;
 mod front;
 mod producer;
 mod store;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use super::job::{Config, Durable, Job, Op, Ret, Role, View};

@@ -88,9 +88,7 @@ impl Store {
             if dead != (ret == Ret::Dead) {
                 cx.mark("a job was done and given up, and the first one stands");
             }
-            if let Some(to) = reply_to
-                && !self.outbox.contains(&(id, to, ret))
-            {
+            if let Some(to) = reply_to {
                 cx.force(Record::Again { id, to, ret });
                 self.publish(id, to, ret, cx);
             }
