@@ -126,7 +126,8 @@ impl Broker {
             let receipt = Receipt { life: cx.incarnation(), at: *at, nth: entry.tries };
             entry.lease = Some(receipt);
             cx.set_timer(lease(self.config.lease, entry.tries), Timer::Lease(receipt));
-            cx.send(consumer, Msg::Deliver { receipt, letter: entry.letter });
+            let Entry { stamp, letter, .. } = *entry;
+            cx.send(consumer, Msg::Deliver { receipt, stamp, letter });
         }
     }
 

@@ -24,8 +24,7 @@ impl Front {
 
     pub(super) fn on_request(&mut self, id: RequestId, op: Op, cx: &mut Context) {
         if self.asked.insert(id, op).is_none() {
-            let reply_to = op.wait.then_some(cx.me());
-            self.producer.publish(Letter::Job { id, job: op.job, reply_to }, cx);
+            self.producer.publish(Letter::Job { id, job: op.job, wait: op.wait }, cx);
         }
     }
 

@@ -33,7 +33,8 @@
 //!
 //! - **7.2** Upon `Commit`: the effect, the *inbox* row that is named by the client's request, and
 //!   the *outbox* row with the reply are one record. If the inbox has a row, nothing is done; but
-//!   the reply goes out again, for it may be a new life of the front that asks.
+//!   a job that was published again is replied to again, for it may be a new life of the front
+//!   that asks.
 //! - **7.5** The relay publishes what is in the outbox, **then** marks it.
 //! - **7.6** It goes by the order of commits and not by any number that was given before: a reply
 //!   is in the outbox when its transaction is durable, and until it is marked.
@@ -93,10 +94,10 @@ use worker::Worker;
 /// the correlation id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Letter {
-    /// To any worker; the reply, if one is wanted, goes to that front.
-    Job { id: RequestId, job: Job, reply_to: Option<NodeId> },
-    /// To one front.
-    Reply { id: RequestId, to: NodeId, ret: Ret },
+    /// To any worker; a client may wait for the reply.
+    Job { id: RequestId, job: Job, wait: bool },
+    /// To the front that published the job under that stamp.
+    Reply { id: RequestId, reply_to: Stamp, ret: Ret },
 }
 
 /// Which of the broker's queues.
@@ -118,7 +119,7 @@ impl Letter {
     fn queue(&self) -> Queue {
         match self {
             Self::Job { .. } => Queue::Jobs,
-            Self::Reply { to, .. } => Queue::Replies(*to),
+            Self::Reply { reply_to, .. } => Queue::Replies(reply_to.producer),
         }
     }
 
@@ -163,16 +164,17 @@ pub enum Msg {
     Published { stamp: Stamp },
     /// Consumer to broker: one, when there is one.
     Take { queue: Queue },
-    /// Broker to consumer.
-    Deliver { receipt: Receipt, letter: Letter },
+    /// Broker to consumer; with the stamp under which it was published.
+    Deliver { receipt: Receipt, stamp: Stamp, letter: Letter },
     /// Consumer to broker: it is seen to.
     Ack { receipt: Receipt },
     /// Consumer to broker: try again.
     Nack { receipt: Receipt },
-    /// Worker to store: this is done; or given up, if it is dead.
-    Commit { id: RequestId, job: Job, reply_to: Option<NodeId>, dead: bool },
+    /// Worker to store: this is done; or given up, if it is dead. The reply, if one is wanted, is
+    /// to what was published under that stamp.
+    Commit { receipt: Receipt, id: RequestId, job: Job, reply_to: Option<Stamp>, dead: bool },
     /// Store to worker: it is durable, now or since before.
-    Committed { id: RequestId },
+    Committed { receipt: Receipt },
 }
 
 /// What stands in the logs of broker and store.
@@ -185,11 +187,11 @@ pub enum Record {
     /// Broker, in a snapshot: the last of a producer.
     Last { stamp: Stamp },
     /// Store: the effect, the inbox row and the outbox row, in one record (7.2).
-    Committed { id: RequestId, job: Job, reply_to: Option<NodeId>, ret: Ret },
+    Committed { id: RequestId, job: Job, reply_to: Option<Stamp>, ret: Ret },
     /// Store: an outbox row of its own, with a reply that was given before.
-    Again { id: RequestId, to: NodeId, ret: Ret },
-    /// Store: the relay has published what it had for this request and this front (7.5).
-    Marked { id: RequestId, to: NodeId },
+    Again { id: RequestId, reply_to: Stamp, ret: Ret },
+    /// Store: the relay has published this row of the outbox (7.5).
+    Marked { reply_to: Stamp },
     /// Store, in a snapshot: a line of an account's statement, or a dead letter, whose inbox row
     /// has been thrown away.
     Kept { id: RequestId, job: Job, ret: Ret },
@@ -205,7 +207,7 @@ pub enum Timer {
     /// Consumer: nothing was delivered.
     Poll,
     /// Worker: no answer to `Commit` yet.
-    Commit(RequestId),
+    Commit(Receipt),
     /// Store: look for rows whose retention time is over.
     Sweep,
 }
@@ -266,18 +268,19 @@ impl Node for DurableQueue {
             (Self::Broker(broker), Msg::Take { queue }) => broker.on_take(from, queue, cx),
             (Self::Broker(broker), Msg::Ack { receipt }) => broker.on_ack(receipt, cx),
             (Self::Broker(broker), Msg::Nack { receipt }) => broker.on_nack(receipt, cx),
-            (Self::Store(store), Msg::Commit { id, job, reply_to, dead }) => {
-                store.on_commit(from, id, job, reply_to, dead, cx);
+            (Self::Store(store), Msg::Commit { receipt, id, job, reply_to, dead }) => {
+                store.on_commit(id, job, reply_to, dead, cx);
+                cx.send(from, Msg::Committed { receipt });
             }
             (Self::Store(store), Msg::Published { stamp }) => store.on_published(stamp, cx),
             (Self::Front(front), Msg::Published { stamp }) => front.on_published(stamp, cx),
-            (Self::Front(front), Msg::Deliver { receipt, letter }) => {
+            (Self::Front(front), Msg::Deliver { receipt, letter, .. }) => {
                 front.on_deliver(receipt, letter, cx);
             }
-            (Self::Worker(worker), Msg::Deliver { receipt, letter }) => {
-                worker.on_deliver(receipt, letter, cx);
+            (Self::Worker(worker), Msg::Deliver { receipt, stamp, letter }) => {
+                worker.on_deliver(receipt, stamp, letter, cx);
             }
-            (Self::Worker(worker), Msg::Committed { id }) => worker.on_committed(id, cx),
+            (Self::Worker(worker), Msg::Committed { receipt }) => worker.on_committed(receipt, cx),
             (_, _) => {} // for another role: the cluster is set up wrong
         }
     }
@@ -290,7 +293,7 @@ impl Node for DurableQueue {
             (Self::Front(front), Timer::Publish(stamp)) => front.producer.send(stamp, cx),
             (Self::Front(front), Timer::Poll) => front.take(cx),
             (Self::Worker(worker), Timer::Poll) => worker.take(cx),
-            (Self::Worker(worker), Timer::Commit(id)) => worker.commit(id, cx),
+            (Self::Worker(worker), Timer::Commit(receipt)) => worker.commit(receipt, cx),
             (_, _) => {} // no other role sets it
         }
     }

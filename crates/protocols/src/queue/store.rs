@@ -1,16 +1,25 @@
 //! The store: accounts, inbox and outbox, in one log.
 
-use super::{Context, Letter, Msg, Record, Stamp, Timer, producer::Producer};
+use super::producer::Producer;
+use super::{Context, Letter, Record, Stamp, Timer};
 use crate::job::{Config, Job, Ret, View};
-use node::{NodeId, RequestId};
-use std::collections::{BTreeMap, VecDeque};
+use node::RequestId;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What is known of a job that has been done, or is dead.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     ret: Ret,
     since: Duration,
+    /// For which of its publications the reply has been put into the outbox.
+    replied: BTreeSet<Stamp>,
+}
+
+impl Row {
+    fn new(ret: Ret, since: Duration) -> Self {
+        Self { ret, since, replied: BTreeSet::new() }
+    }
 }
 
 /// A line of a statement, or a dead letter.
@@ -22,7 +31,7 @@ pub struct Store {
     config: Config,
     inbox: BTreeMap<RequestId, Row>,
     /// What is to be published, in the order of commits (7.6).
-    outbox: VecDeque<(RequestId, NodeId, Ret)>,
+    outbox: VecDeque<(RequestId, Stamp, Ret)>,
     pub(super) relay: Producer,
     /// Every statement and the dead letters, in the order of commits.
     kept: Vec<Kept>,
@@ -48,20 +57,20 @@ impl Store {
             match *record {
                 Record::Committed { id, job, reply_to, ret } => {
                     self.keep((id, job, ret));
-                    self.inbox.insert(id, Row { ret, since });
-                    self.outbox.extend(reply_to.map(|to| (id, to, ret)));
+                    self.inbox.insert(id, Row::new(ret, since));
+                    reply_to.into_iter().for_each(|reply_to| self.put_out(id, reply_to, ret));
                 }
                 Record::Kept { id, job, ret } => self.keep((id, job, ret)),
-                Record::Again { id, to, ret } => self.outbox.push_back((id, to, ret)),
-                Record::Marked { id, to } => self.mark(id, to),
+                Record::Again { id, reply_to, ret } => self.put_out(id, reply_to, ret),
+                Record::Marked { reply_to } => self.mark(reply_to),
                 _ => {} // a broker's
             }
         }
         if !self.outbox.is_empty() {
             cx.mark("a restarted store found replies to publish");
         }
-        for (id, to, ret) in &self.outbox {
-            self.relay.publish(Letter::Reply { id: *id, to: *to, ret: *ret }, cx);
+        for &(id, reply_to, ret) in &self.outbox {
+            self.relay.publish(Letter::Reply { id, reply_to, ret }, cx);
         }
         cx.set_background_timer(self.config.retention / 4, Timer::Sweep);
     }
@@ -76,51 +85,56 @@ impl Store {
     /// The effect, the inbox row and the outbox row, all or none (7.2).
     pub(super) fn on_commit(
         &mut self,
-        from: NodeId,
         id: RequestId,
         job: Job,
-        reply_to: Option<NodeId>,
+        reply_to: Option<Stamp>,
         dead: bool,
         cx: &mut Context,
     ) {
-        if let Some(Row { ret, .. }) = self.inbox.get(&id).copied() {
-            cx.mark("the inbox knew a job");
-            if dead != (ret == Ret::Dead) {
-                cx.mark("a job was done and given up, and the first one stands");
-            }
-            if let Some(to) = reply_to {
-                cx.force(Record::Again { id, to, ret });
-                self.publish(id, to, ret, cx);
-            }
-        } else {
+        let Some(row) = self.inbox.get(&id) else {
             let line = self.lines.get(&job.account).map_or(1, |lines| lines + 1);
             let ret = if dead { Ret::Dead } else { Ret::Done { account: job.account, line } };
             cx.force(Record::Committed { id, job, reply_to, ret });
-            self.inbox.insert(id, Row { ret, since: cx.now() });
+            self.inbox.insert(id, Row::new(ret, cx.now()));
             self.keep((id, job, ret));
-            if let Some(to) = reply_to {
-                self.publish(id, to, ret, cx);
-            }
+            return self.reply(id, reply_to, ret, cx);
+        };
+        let ret = row.ret;
+        cx.mark("the inbox knew a job");
+        if dead != (ret == Ret::Dead) {
+            cx.mark("a job was done and given up, and the first one stands");
         }
-        cx.send(from, Msg::Committed { id });
+        if let Some(reply_to) = reply_to.filter(|stamp| !row.replied.contains(stamp)) {
+            cx.force(Record::Again { id, reply_to, ret });
+            self.reply(id, Some(reply_to), ret, cx);
+        }
     }
 
-    fn publish(&mut self, id: RequestId, to: NodeId, ret: Ret, cx: &mut Context) {
-        self.outbox.push_back((id, to, ret));
-        self.relay.publish(Letter::Reply { id, to, ret }, cx);
+    /// What is in the outbox is published.
+    fn reply(&mut self, id: RequestId, reply_to: Option<Stamp>, ret: Ret, cx: &mut Context) {
+        if let Some(reply_to) = reply_to {
+            self.put_out(id, reply_to, ret);
+            self.relay.publish(Letter::Reply { id, reply_to, ret }, cx);
+        }
+    }
+
+    fn put_out(&mut self, id: RequestId, reply_to: Stamp, ret: Ret) {
+        self.outbox.push_back((id, reply_to, ret));
+        if let Some(row) = self.inbox.get_mut(&id) {
+            row.replied.insert(reply_to);
+        }
     }
 
     /// The broker has it: only now is it marked (7.5).
     pub(super) fn on_published(&mut self, stamp: Stamp, cx: &mut Context) {
-        if let Some(Letter::Reply { id, to, .. }) = self.relay.on_published(stamp, cx) {
-            cx.persist(Record::Marked { id, to });
-            self.mark(id, to);
+        if let Some(Letter::Reply { reply_to, .. }) = self.relay.on_published(stamp, cx) {
+            cx.persist(Record::Marked { reply_to });
+            self.mark(reply_to);
         }
     }
 
-    fn mark(&mut self, id: RequestId, to: NodeId) {
-        let row = self.outbox.iter().position(|row| (row.0, row.1) == (id, to));
-        row.map(|at| self.outbox.remove(at));
+    fn mark(&mut self, reply_to: Stamp) {
+        self.outbox.retain(|row| row.1 != reply_to);
     }
 
     /// Throws away inbox rows whose retention time is over, and compacts the log.
@@ -140,7 +154,8 @@ impl Store {
             true => Record::Committed { id, job, reply_to: None, ret },
             false => Record::Kept { id, job, ret },
         });
-        let outbox = self.outbox.iter().map(|&(id, to, ret)| Record::Again { id, to, ret });
+        let again = |&(id, reply_to, ret)| Record::Again { id, reply_to, ret };
+        let outbox = self.outbox.iter().map(again);
         kept.chain(outbox).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use node::{Answer, Context as Here, Effect};
+use std::slice::from_ref;
 use std::time::Duration;
 
 type Effects = Vec<Effect<DurableQueue>>;
@@ -43,7 +44,7 @@ fn stamp(epoch: Incarnation, seq: u32) -> Stamp {
 
 /// The job of a call, whose client waits.
 fn job(call: u32, account: u16) -> Letter {
-    Letter::Job { id: request(call), job: credit(account), reply_to: Some(FRONT) }
+    Letter::Job { id: request(call), job: credit(account), wait: true }
 }
 
 fn receipt(life: Incarnation, at: u32, nth: u32) -> Receipt {
@@ -114,7 +115,8 @@ impl Machine {
 
     fn commit(&mut self, call: u32, dead: bool) -> Effects {
         let (id, job) = (request(call), credit(0));
-        self.hear(A, Msg::Commit { id, job, reply_to: Some(FRONT), dead })
+        let (receipt, reply_to) = (receipt(1, 0, 1), Some(stamp(1, call + 1)));
+        self.hear(A, Msg::Commit { receipt, id, job, reply_to, dead })
     }
 
     fn open(&self) -> usize {
@@ -162,7 +164,8 @@ fn a_gap_is_not_taken_and_an_older_life_not_heard() {
 fn an_old_receipt_changes_nothing() {
     let mut broker = Machine::new(Role::Broker);
     broker.publish(stamp(1, 1), job(0, 0));
-    let deliver = |to, receipt| [(to, Msg::Deliver { receipt, letter: job(0, 0) })];
+    let (stamp, letter) = (stamp(1, 1), job(0, 0));
+    let deliver = |to, receipt| [(to, Msg::Deliver { receipt, stamp, letter })];
     assert_eq!(broker.take(A), deliver(A, receipt(1, 0, 1)));
     assert_eq!(broker.take(B), [], "it is leased");
     assert_eq!(sent(&broker.ring(Timer::Lease(receipt(1, 0, 1)))), deliver(B, receipt(1, 0, 2)));
@@ -171,7 +174,7 @@ fn an_old_receipt_changes_nothing() {
     broker.hear(A, Msg::Nack { receipt: receipt(1, 0, 1) });
     assert_eq!((broker.open(), broker.take(A)), (1, vec![]), "still leased to B");
     let effects = broker.hear(B, Msg::Ack { receipt: receipt(1, 0, 2) });
-    assert!(effects.contains(&Effect::Persist(Record::Acked { stamp: stamp(1, 1) })));
+    assert!(effects.contains(&Effect::Persist(Record::Acked { stamp })));
     assert_eq!(broker.open(), 0);
 }
 
@@ -184,8 +187,8 @@ fn a_receipt_from_before_the_restart_fits_nothing() {
     broker.hear(A, Msg::Ack { receipt: receipt(1, 0, 1) });
     broker.publish(stamp(1, 2), job(1, 0));
     broker.restart();
-    let letter = job(1, 0);
-    assert_eq!(broker.take(B), [(B, Msg::Deliver { receipt: receipt(2, 1, 1), letter })]);
+    let (receipt_now, stamp, letter) = (receipt(2, 1, 1), stamp(1, 2), job(1, 0));
+    assert_eq!(broker.take(B), [(B, Msg::Deliver { receipt: receipt_now, stamp, letter })]);
     broker.hear(A, Msg::Ack { receipt: receipt(1, 1, 1) });
     assert_eq!(broker.open(), 1);
 }
@@ -198,9 +201,9 @@ fn a_message_that_is_given_back_goes_again_at_once() {
     broker.take(A);
     broker.take(B);
     let effects = broker.hear(A, Msg::Nack { receipt: receipt(1, 0, 1) });
-    let second = receipt(1, 0, 2);
-    assert_eq!(sent(&effects), [(B, Msg::Deliver { receipt: second, letter: job(0, 0) })]);
-    let timer = Timer::Lease(second);
+    let (receipt, stamp, letter) = (receipt(1, 0, 2), stamp(1, 1), job(0, 0));
+    assert_eq!(sent(&effects), [(B, Msg::Deliver { receipt, stamp, letter })]);
+    let timer = Timer::Lease(receipt);
     assert!(effects.contains(&Effect::SetTimer { after: LEASE * 2, timer, background: false }));
 }
 
@@ -211,12 +214,15 @@ fn jobs_of_one_account_go_one_after_the_other() {
     for (seq, account) in [(1, 0), (2, 0), (3, 1)] {
         broker.publish(stamp(1, seq), job(seq, account));
     }
-    let deliver = |to, receipt, letter| [(to, Msg::Deliver { receipt, letter })];
-    assert_eq!(broker.take(A), deliver(A, receipt(1, 0, 1), job(1, 0)));
-    assert_eq!(broker.take(B), deliver(B, receipt(1, 2, 1), job(3, 1)));
+    let deliver = |to, at, letter| {
+        let (receipt, stamp) = (receipt(1, at, 1), stamp(1, at + 1));
+        [(to, Msg::Deliver { receipt, stamp, letter })]
+    };
+    assert_eq!(broker.take(A), deliver(A, 0, job(1, 0)));
+    assert_eq!(broker.take(B), deliver(B, 2, job(3, 1)));
     broker.take(B);
     let effects = broker.hear(A, Msg::Ack { receipt: receipt(1, 0, 1) });
-    assert_eq!(sent(&effects), deliver(B, receipt(1, 1, 1), job(2, 0)));
+    assert_eq!(sent(&effects), deliver(B, 1, job(2, 0)));
 }
 
 /// A compacted log says the same: what is there, and the last stamp of each producer.
@@ -238,24 +244,29 @@ fn compaction_forgets_no_producer() {
     assert_eq!(broker.open(), 1);
 }
 
-/// 7.2: effect, inbox row and outbox row are one record; a copy changes nothing and is told again.
+/// 7.2: effect, inbox row and outbox row are one record. A copy changes nothing; what is published
+/// again is replied to again.
 #[test]
 fn a_transaction_is_one_record() {
     let mut store = Machine::new(Role::Store);
     let (id, job) = (request(0), credit(0));
-    let ret = Ret::Done { account: 0, line: 1 };
-    let effects = store.commit(0, false);
-    let record = Record::Committed { id, job, reply_to: Some(FRONT), ret };
-    assert_eq!(effects[0], Effect::Force(record));
-    let letter = Letter::Reply { id, to: FRONT, ret };
-    let stamp = |epoch, seq| Stamp { producer: STORE, epoch, seq };
-    let publish = |stamp| (BROKER, Msg::Publish { stamp, letter });
-    let committed = (A, Msg::Committed { id });
-    assert_eq!(sent(&effects), [publish(stamp(1, 1)), committed.clone()]);
+    let (reply_to, ret) = (stamp(1, 1), Ret::Done { account: 0, line: 1 });
+    let publish = |seq, reply_to| {
+        let stamp = Stamp { producer: STORE, epoch: 2, seq };
+        (BROKER, Msg::Publish { stamp, letter: Letter::Reply { id, reply_to, ret } })
+    };
+    let committed = (A, Msg::Committed { receipt: receipt(1, 0, 1) });
     store.restart();
     let effects = store.commit(0, false);
-    assert_eq!(effects[1], Effect::Force(Record::Again { id, to: FRONT, ret }), "{effects:?}");
-    assert_eq!(sent(&effects), [publish(stamp(2, 2)), committed], "for a front that has forgotten");
+    let record = Record::Committed { id, job, reply_to: Some(reply_to), ret };
+    assert_eq!(effects[0], Effect::Force(record));
+    assert_eq!(sent(&effects), [publish(1, reply_to), committed.clone()]);
+    assert_eq!(sent(&store.commit(0, false)), from_ref(&committed), "a copy");
+    let (receipt, reply_to) = (receipt(1, 0, 1), stamp(2, 1));
+    let again = Msg::Commit { receipt, id, job, reply_to: Some(reply_to), dead: false };
+    let effects = store.hear(A, again);
+    assert!(effects.contains(&Effect::Force(Record::Again { id, reply_to, ret })));
+    assert_eq!(sent(&effects), [publish(2, reply_to), committed], "a front that has forgotten");
     assert_eq!(DurableQueue::durable(&store.log).done[&0], [(id, 5)]);
 }
 
@@ -264,12 +275,12 @@ fn a_transaction_is_one_record() {
 fn the_relay_marks_what_is_published() {
     let mut store = Machine::new(Role::Store);
     store.commit(0, false);
-    let stamp = |epoch, seq| Stamp { producer: STORE, epoch, seq };
+    let reply = |epoch| Stamp { producer: STORE, epoch, seq: 1 };
     let again = sent(&store.restart());
-    assert!(matches!(again[..], [(BROKER, Msg::Publish { stamp: s, .. })] if s == stamp(2, 1)));
-    assert_eq!(store.hear(BROKER, Msg::Published { stamp: stamp(1, 1) }), [], "of an older life");
-    let effects = store.hear(BROKER, Msg::Published { stamp: stamp(2, 1) });
-    assert!(effects.contains(&Effect::Persist(Record::Marked { id: request(0), to: FRONT })));
+    assert!(matches!(again[..], [(BROKER, Msg::Publish { stamp: s, .. })] if s == reply(2)));
+    assert_eq!(store.hear(BROKER, Msg::Published { stamp: reply(1) }), [], "of an older life");
+    let effects = store.hear(BROKER, Msg::Published { stamp: reply(2) });
+    assert_eq!(effects[1], Effect::Persist(Record::Marked { reply_to: stamp(1, 1) }));
     assert_eq!((sent(&store.restart()), store.open()), (vec![], 0));
 }
 
@@ -309,17 +320,17 @@ fn the_inbox_forgets_and_the_statement_does_not() {
 #[test]
 fn a_worker_acknowledges_what_is_committed() {
     let mut worker = Machine::new(Role::Worker);
-    let (id, reply_to) = (request(0), Some(FRONT));
-    let commit = (STORE, Msg::Commit { id, job: credit(0), reply_to, dead: false });
-    let (receipt, letter) = (receipt(1, 0, 1), job(0, 0));
-    let effects = worker.hear(BROKER, Msg::Deliver { receipt, letter });
+    let (receipt, stamp, letter) = (receipt(1, 0, 1), stamp(1, 1), job(0, 0));
+    let (id, job, reply_to) = (request(0), credit(0), Some(stamp));
+    let commit = (STORE, Msg::Commit { receipt, id, job, reply_to, dead: false });
+    let effects = worker.hear(BROKER, Msg::Deliver { receipt, stamp, letter });
     assert_eq!(sent(&effects), [commit.clone()]);
-    assert_eq!(sent(&worker.ring(Timer::Commit(id))), [commit]);
+    assert_eq!(sent(&worker.ring(Timer::Commit(receipt))), [commit]);
     assert_eq!(sent(&worker.ring(Timer::Poll)), [], "one job at a time");
-    let effects = worker.hear(STORE, Msg::Committed { id });
+    let effects = worker.hear(STORE, Msg::Committed { receipt });
     let take = (BROKER, Msg::Take { queue: Queue::Jobs });
     assert_eq!(sent(&effects), [(BROKER, Msg::Ack { receipt }), take.clone()]);
-    assert_eq!(worker.hear(STORE, Msg::Committed { id }), [], "a copy");
+    assert_eq!(worker.hear(STORE, Msg::Committed { receipt }), [], "a copy");
     assert_eq!(sent(&worker.ring(Timer::Poll)), [take]);
 }
 
@@ -328,14 +339,16 @@ fn a_worker_acknowledges_what_is_committed() {
 fn poison_becomes_a_dead_letter() {
     let mut worker = Machine::new(Role::Worker);
     let poison = Job { poison: true, ..credit(0) };
-    let letter = Letter::Job { id: request(0), job: poison, reply_to: None };
+    let (stamp, id) = (stamp(1, 1), request(0));
+    let letter = Letter::Job { id, job: poison, wait: false };
     for nth in 1..=2 {
         let receipt = receipt(1, 0, nth);
-        let effects = worker.hear(BROKER, Msg::Deliver { receipt, letter });
+        let effects = worker.hear(BROKER, Msg::Deliver { receipt, stamp, letter });
         assert_eq!(sent(&effects)[0], (BROKER, Msg::Nack { receipt }));
     }
-    let effects = worker.hear(BROKER, Msg::Deliver { receipt: receipt(1, 0, 3), letter });
-    let commit = Msg::Commit { id: request(0), job: poison, reply_to: None, dead: true };
+    let receipt = receipt(1, 0, 3);
+    let effects = worker.hear(BROKER, Msg::Deliver { receipt, stamp, letter });
+    let commit = Msg::Commit { receipt, id, job: poison, reply_to: None, dead: true };
     assert_eq!(sent(&effects), [(STORE, commit)]);
 }
 
@@ -358,11 +371,11 @@ fn a_reply_finds_its_request() {
     let mut front = Machine::new(Role::Front);
     front.ask(0, true);
     front.ask(1, true);
-    let receipt = receipt(1, 0, 1);
+    let (receipt, reply_to) = (receipt(1, 0, 1), stamp(1, 1));
     let ret = Ret::Done { account: 0, line: 1 };
     for (call, expected) in [(1, 1), (7, 0)] {
-        let letter = Letter::Reply { id: request(call), to: FRONT, ret };
-        let effects = front.hear(BROKER, Msg::Deliver { receipt, letter });
+        let letter = Letter::Reply { id: request(call), reply_to, ret };
+        let effects = front.hear(BROKER, Msg::Deliver { receipt, stamp: reply_to, letter });
         let reply = Effect::Reply(request(call), Answer::Ok(ret));
         assert_eq!(effects.iter().filter(|effect| **effect == reply).count(), expected);
         assert!(effects.contains(&Effect::Send(BROKER, Msg::Ack { receipt })));

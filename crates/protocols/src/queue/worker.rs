@@ -1,16 +1,16 @@
 //! A worker: it takes jobs and sees them through. It remembers nothing over a crash.
 
-use super::{Context, Letter, Msg, Queue, Receipt, Timer};
+use super::{Context, Letter, Msg, Queue, Receipt, Stamp, Timer};
 use crate::job::{Config, Job, View};
-use node::{NodeId, RequestId};
+use node::RequestId;
 use std::collections::BTreeMap;
 
 /// A job that it sees to.
 #[derive(Clone, Copy, Debug)]
 struct Task {
-    receipt: Receipt,
+    id: RequestId,
     job: Job,
-    reply_to: Option<NodeId>,
+    reply_to: Option<Stamp>,
     /// It is given up (7.3).
     dead: bool,
 }
@@ -19,7 +19,7 @@ struct Task {
 #[derive(Debug)]
 pub struct Worker {
     config: Config,
-    tasks: BTreeMap<RequestId, Task>,
+    tasks: BTreeMap<Receipt, Task>,
 }
 
 impl Worker {
@@ -36,8 +36,14 @@ impl Worker {
     }
 
     /// Does it and commits, gives it back, or gives it up.
-    pub(super) fn on_deliver(&mut self, receipt: Receipt, letter: Letter, cx: &mut Context) {
-        let Letter::Job { id, job, reply_to } = letter else { return };
+    pub(super) fn on_deliver(
+        &mut self,
+        receipt: Receipt,
+        stamp: Stamp,
+        letter: Letter,
+        cx: &mut Context,
+    ) {
+        let Letter::Job { id, job, wait } = letter else { return };
         let dead = receipt.nth > self.config.tries;
         if dead {
             cx.mark("a job was given up");
@@ -46,26 +52,28 @@ impl Worker {
             cx.send(self.config.broker, Msg::Nack { receipt });
             return self.take(cx);
         }
-        self.tasks.insert(id, Task { receipt, job, reply_to, dead });
-        self.commit(id, cx);
+        let reply_to = wait.then_some(stamp);
+        self.tasks.insert(receipt, Task { id, job, reply_to, dead });
+        self.commit(receipt, cx);
     }
 
     /// At first, and again until it is answered.
-    pub(super) fn commit(&mut self, id: RequestId, cx: &mut Context) {
-        let Some(&Task { job, reply_to, dead, .. }) = self.tasks.get(&id) else { return };
-        cx.send(self.config.store, Msg::Commit { id, job, reply_to, dead });
-        cx.set_timer(self.config.resend, Timer::Commit(id));
+    pub(super) fn commit(&mut self, receipt: Receipt, cx: &mut Context) {
+        let Some(&Task { id, job, reply_to, dead }) = self.tasks.get(&receipt) else { return };
+        cx.send(self.config.store, Msg::Commit { receipt, id, job, reply_to, dead });
+        cx.set_timer(self.config.resend, Timer::Commit(receipt));
     }
 
     /// The effect is durable, and only now may the message go (7.2).
-    pub(super) fn on_committed(&mut self, id: RequestId, cx: &mut Context) {
-        let Some(task) = self.tasks.remove(&id) else { return };
-        cx.cancel_timer(Timer::Commit(id));
-        cx.send(self.config.broker, Msg::Ack { receipt: task.receipt });
-        self.take(cx);
+    pub(super) fn on_committed(&mut self, receipt: Receipt, cx: &mut Context) {
+        if self.tasks.remove(&receipt).is_some() {
+            cx.cancel_timer(Timer::Commit(receipt));
+            cx.send(self.config.broker, Msg::Ack { receipt });
+            self.take(cx);
+        }
     }
 
     pub(super) fn view(&self) -> View {
-        View { open: self.tasks.keys().copied().collect() }
+        View { open: self.tasks.values().map(|task| task.id).collect() }
     }
 }
