@@ -38,9 +38,8 @@ pub struct Jobs<N> {
 
 /// A durable queue (protocols.md P7).
 pub fn queue() -> Jobs<DurableQueue> {
+    let about = "jobs through a durable queue: what is accepted is done once and in order, or dead";
     Jobs {
-        name: "queue",
-        about: "jobs through a durable queue: what is accepted is done once and in order, or dead",
         expected: Expected::Holds,
         marks: &[
             "a job was done and given up, and the first one stands",
@@ -58,30 +57,27 @@ pub fn queue() -> Jobs<DurableQueue> {
             "the inbox forgot a job",
             "the inbox knew a job",
         ],
-        node: PhantomData,
+        ..Jobs::exhibit("queue", about)
+    }
+}
+
+impl<N> Jobs<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
     }
 }
 
 /// The exhibit whose workers pop a job, and then process it.
 pub fn pop_then_process() -> Jobs<QueuePopThenProcess> {
-    Jobs {
-        name: "naive::queue_pop_then_process",
-        about: "a job is popped and then processed: a crash between loses it",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    let about = "a job is popped and then processed: a crash between loses it";
+    Jobs::exhibit("naive::queue_pop_then_process", about)
 }
 
 /// The exhibit whose workers acknowledge a job, and then process it.
 pub fn acknowledge_first() -> Jobs<QueueAcknowledgeFirst> {
-    Jobs {
-        name: "naive::queue_acknowledge_first",
-        about: "a job is acknowledged and then processed: a crash between loses it",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    let about = "a job is acknowledged and then processed: a crash between loses it";
+    Jobs::exhibit("naive::queue_acknowledge_first", about)
 }
 
 impl<N> Scenario for Jobs<N>

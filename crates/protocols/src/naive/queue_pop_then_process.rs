@@ -17,8 +17,8 @@
 //! # The rules
 //!
 //! - Upon a request: push it; who does not wait is told that it is accepted.
-//! - A worker **pops** the head, and **then** processes it: the store writes the line. Its result is
-//!   pushed.
+//! - A worker **pops** the head, and **then** processes it: the store writes the line. The result
+//!   is pushed.
 //! - A front with a client that waits pops a result, and gives it to **the client that has waited
 //!   for longest**.
 

@@ -1,7 +1,6 @@
 //! The broker: the queues, in one log.
 
-use super::{Context, Letter, Msg, Queue, Receipt, Record, Stamp, Timer};
-use crate::job::{Config, View};
+use super::{Config, Context, Letter, Msg, Queue, Receipt, Record, Stamp, Timer, View};
 use node::{Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -2,8 +2,7 @@
 //! crash; a client that asks again is published again, and the inbox knows the job.
 
 use super::producer::Producer;
-use super::{Context, Letter, Msg, Queue, Receipt, Stamp, Timer};
-use crate::job::{Config, Op, Ret, View};
+use super::{Config, Context, Letter, Msg, Op, Queue, Receipt, Ret, Stamp, Timer, View};
 use node::RequestId;
 use std::collections::BTreeMap;
 

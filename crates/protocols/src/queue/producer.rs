@@ -1,7 +1,6 @@
 //! A producer: it numbers what it publishes, and sends it until the broker has it (7.1).
 
-use super::{Context, Letter, Msg, Stamp, Timer};
-use crate::job::Config;
+use super::{Config, Context, Letter, Msg, Stamp, Timer};
 use node::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;

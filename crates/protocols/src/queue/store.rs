@@ -1,8 +1,7 @@
 //! The store: accounts, inbox and outbox, in one log.
 
 use super::producer::Producer;
-use super::{Context, Letter, Record, Stamp, Timer};
-use crate::job::{Config, Job, Ret, View};
+use super::{Config, Context, Job, Letter, Record, Ret, Stamp, Timer, View};
 use node::RequestId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! A worker: it takes jobs and sees them through. It remembers nothing over a crash.
 
-use super::{Context, Letter, Msg, Queue, Receipt, Stamp, Timer};
-use crate::job::{Config, Job, View};
+use super::{Config, Context, Job, Letter, Msg, Queue, Receipt, Stamp, Timer, View};
 use node::RequestId;
 use std::collections::BTreeMap;
 
