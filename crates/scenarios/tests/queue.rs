@@ -74,7 +74,7 @@ fn costs(costs: &[(&str, usize)]) -> BTreeMap<String, usize> {
 const PUBLISH: [(&str, usize); 3] =
     [("send Publish", 1), ("force Published", 1), ("send Published", 1)];
 const CONSUME: [(&str, usize); 4] =
-    [("send Take", 1), ("send Deliver", 1), ("send Ack", 1), ("write Acked", 1)];
+    [("send Take", 1), ("send Deliver", 1), ("send Ack", 1), ("persist Acked", 1)];
 const TRANSACTION: [(&str, usize); 3] =
     [("send Commit", 1), ("force Committed", 1), ("send Committed", 1)];
 
@@ -89,7 +89,7 @@ fn p14_a_job_costs_7_messages_and_2_forces() {
 fn p14_a_reply_costs_5_messages_and_1_force_more() {
     let doubled = |(what, times): (&'static str, usize)| (what, 2 * times);
     let queued = [PUBLISH.map(doubled).to_vec(), CONSUME.map(doubled).to_vec()].concat();
-    let expected = costs(&[&queued[..], &TRANSACTION, &[("write Marked", 1)]].concat());
+    let expected = costs(&[&queued[..], &TRANSACTION, &[("persist Marked", 1)]].concat());
     assert_eq!(paid(&[true], 0), expected);
 }
 
