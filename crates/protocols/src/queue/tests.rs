@@ -140,8 +140,8 @@ fn a_message_is_durable_before_its_producer_knows() {
     let published = (FRONT, Msg::Published { stamp });
     let effects = broker.hear(FRONT, Msg::Publish { stamp, letter });
     assert_eq!(effects[0], Effect::Force(Record::Published { stamp, letter }));
-    assert_eq!(sent(&effects), [published.clone()]);
-    assert_eq!(broker.publish(stamp, letter), [published.clone()], "a copy");
+    assert_eq!(sent(&effects), from_ref(&published));
+    assert_eq!(broker.publish(stamp, letter), from_ref(&published), "a copy");
     broker.restart();
     assert_eq!(broker.publish(stamp, letter), [published], "also after a restart");
     assert_eq!(broker.open(), 1);
@@ -324,7 +324,7 @@ fn a_worker_acknowledges_what_is_committed() {
     let (id, job, reply_to) = (request(0), credit(0), Some(stamp));
     let commit = (STORE, Msg::Commit { receipt, id, job, reply_to, dead: false });
     let effects = worker.hear(BROKER, Msg::Deliver { receipt, stamp, letter });
-    assert_eq!(sent(&effects), [commit.clone()]);
+    assert_eq!(sent(&effects), from_ref(&commit));
     assert_eq!(sent(&worker.ring(Timer::Commit(receipt))), [commit]);
     assert_eq!(sent(&worker.ring(Timer::Poll)), [], "one job at a time");
     let effects = worker.hear(STORE, Msg::Committed { receipt });
