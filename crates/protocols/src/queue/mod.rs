@@ -58,7 +58,7 @@
 //!
 //! - Leases and the count of tries are volatile: a restarted broker delivers what it has from the
 //!   first try on. A receipt names the broker's life, so that one from before fits nothing.
-//! - `Acked` is not forced. If it is lost, the message comes again, and the inbox knows it.
+//! - `Acked` and `Marked` are not forced. What is lost of them comes again, and is known.
 //! - Since gaps are not taken, the last number of each producer is all that must be remembered of
 //!   its stamps.
 //! - The retention time begins anew when the store restarts.
