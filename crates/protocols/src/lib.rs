@@ -6,10 +6,12 @@
 
 pub mod commit;
 mod idempotency_key;
+pub mod job;
 pub mod lease;
 mod lease_lock;
 pub mod naive;
 pub mod payment;
+mod queue;
 mod quorum_register;
 mod raft;
 pub mod register;
@@ -18,5 +20,6 @@ pub mod two_phase_commit;
 
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
+pub use queue::DurableQueue;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;

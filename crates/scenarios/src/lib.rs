@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod queue;
 pub mod quorum_register;
 pub mod raft;
 pub mod two_phase_commit;
@@ -26,6 +27,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(raft::raft_lock());
     visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
+    visitor.visit(queue::queue());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -34,6 +36,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
+    visitor.visit(queue::pop_then_process());
+    visitor.visit(queue::acknowledge_first());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }
