@@ -21,7 +21,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 5] = [
+const PROTOCOLS: [Protocol; 6] = [
     Protocol {
         name: "two_phase_commit",
         files: &[
@@ -80,6 +80,20 @@ const PROTOCOLS: [Protocol; 5] = [
         node: "IdempotencyKey",
         path: "IdempotencyKey",
         shared: "payment",
+    },
+    Protocol {
+        name: "queue",
+        files: &[
+            "queue/mod.rs",
+            "queue/broker.rs",
+            "queue/front.rs",
+            "queue/producer.rs",
+            "queue/store.rs",
+            "queue/worker.rs",
+        ],
+        node: "DurableQueue",
+        path: "DurableQueue",
+        shared: "job",
     },
 ];
 

@@ -11,7 +11,7 @@
 
 use checkers::delivery::Delivery;
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -33,6 +33,8 @@ pub struct Jobs<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    /// Planted bugs of the protocol.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -64,7 +66,8 @@ pub fn queue() -> Jobs<DurableQueue> {
 impl<N> Jobs<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
@@ -181,6 +184,10 @@ where
             || !kinds.any(|kind| {
                 matches!(kind, Kind::Retire { .. } | Kind::BitRot { permanent: true, .. })
             })
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
