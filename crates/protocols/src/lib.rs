@@ -9,14 +9,17 @@ mod idempotency_key;
 pub mod lease;
 mod lease_lock;
 pub mod naive;
+mod optimistic;
 pub mod payment;
 mod quorum_register;
 mod raft;
 pub mod register;
 pub mod replicated;
+pub mod stock;
 pub mod two_phase_commit;
 
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
+pub use optimistic::Optimistic;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;

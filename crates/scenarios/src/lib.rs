@@ -6,6 +6,7 @@ pub mod idempotency;
 pub mod lease_lock;
 pub mod quorum_register;
 pub mod raft;
+pub mod stock;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Scenario};
@@ -26,6 +27,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(raft::raft_lock());
     visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
+    visitor.visit(stock::optimistic());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -34,6 +36,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
+    visitor.visit(stock::get_set());
+    visitor.visit(stock::by_value());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

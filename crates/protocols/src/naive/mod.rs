@@ -4,12 +4,14 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, lease, payment, register};
+use crate::{commit, lease, payment, register, stock};
 
 mod idempotency_check_then_act;
 mod idempotency_key_first;
 mod lease_lock_unfenced;
 mod ledger;
+mod optimistic_by_value;
+mod optimistic_get_set;
 mod register_without_write_back;
 mod single_server;
 pub mod two_phase_commit_a;
@@ -21,5 +23,7 @@ pub mod two_phase_commit_e;
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
 pub use lease_lock_unfenced::LeaseLockUnfenced;
+pub use optimistic_by_value::OptimisticByValue;
+pub use optimistic_get_set::OptimisticGetSet;
 pub use register_without_write_back::RegisterWithoutWriteBack;
 pub use single_server::SingleServer;
