@@ -117,7 +117,7 @@ pub struct Config {
     /// How long a worker computes between its read and its write.
     #[serde(with = "humantime_serde")]
     pub think: Duration,
-    /// How long a worker waits for an answer.
+    /// How long a worker waits for an answer, and twice as long after each that has not come.
     #[serde(with = "humantime_serde")]
     pub patience: Duration,
     /// After a conflict it waits at most so long, and twice as long after each further one.

@@ -11,7 +11,7 @@
 //! - Upon `Conflict` (none was): **6.2** repeat the *whole* read, compute and write, with a fresh
 //!   read, after a random pause that doubles; after so many conflicts, fail.
 //! - No answer: nobody knows whether the write was done. **6.3** Read again, by operation id,
-//!   before anything is written.
+//!   before anything is written; and wait twice as long, or a slow network ends every attempt.
 //! - Upon `Done`: reply what it says.
 //!
 //! # Store
@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How often a pause is doubled, at most.
+/// How often a time is doubled, at most.
 const MAX_DOUBLINGS: u32 = 10;
 
 /// Counts a row's writes.
@@ -180,13 +180,23 @@ enum Phase {
     Pausing,
 }
 
-/// An operation that it sees to.
+/// An operation that it sees to. An attempt ends with a conflict, or without an answer.
 #[derive(Clone, Copy, Debug)]
 struct Task {
     op: Op,
     nth: u32,
     conflicts: u32,
     phase: Phase,
+}
+
+impl Task {
+    fn patience(&self, config: &Config) -> Duration {
+        doubled(config.patience, self.nth - 1 - self.conflicts)
+    }
+}
+
+fn doubled(time: Duration, times: u32) -> Duration {
+    time * (1 << times.min(MAX_DOUBLINGS))
 }
 
 /// Between clients and the store.
@@ -212,7 +222,7 @@ impl Worker {
         task.phase = Phase::Reading;
         let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
         cx.send(self.config.store, Msg::Read { attempt, item: task.op.item() });
-        cx.set_timer(self.config.patience, Timer::Next(request));
+        cx.set_timer(task.patience(&self.config), Timer::Next(request));
     }
 
     fn on_row(&mut self, attempt: Attempt, row: Row, version: Version, cx: &mut Context) {
@@ -238,7 +248,7 @@ impl Worker {
         let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
         let update = Update { item, expected, row, ret };
         cx.send(self.config.store, Msg::Update { attempt, update });
-        cx.set_timer(self.config.patience, Timer::Next(request));
+        cx.set_timer(task.patience(&self.config), Timer::Next(request));
     }
 
     /// 6.2: the whole again, though not for ever.
@@ -254,7 +264,7 @@ impl Worker {
             return self.fail(attempt.operation, "too many conflicts", cx);
         }
         task.phase = Phase::Pausing;
-        let longest = backoff * (1 << (task.conflicts - 1).min(MAX_DOUBLINGS));
+        let longest = doubled(backoff, task.conflicts - 1);
         let pause = Duration::from_nanos(cx.dice().below(longest.as_nanos() as u64 + 1));
         cx.set_timer(pause, Timer::Next(attempt.operation));
     }

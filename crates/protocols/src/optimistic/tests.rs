@@ -146,7 +146,7 @@ fn an_unknown_write_is_looked_for_before_it_is_tried_again() {
     let mut worker = writing();
     let effects = worker.ring(1);
     let read = Msg::Read { attempt: attempt(1, 2), item: ITEM };
-    assert_eq!(effects, [to_store(read), wait(PATIENCE, 1)]);
+    assert_eq!(effects, [to_store(read), wait(2 * PATIENCE, 1)]);
     let ret = Ret::Sold { number: 1 };
     let effects = worker.hear(Msg::Done { attempt: attempt(1, 2), ret });
     let reply = Effect::Reply(request(1), Answer::Ok(ret));
