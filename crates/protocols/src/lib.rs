@@ -17,9 +17,11 @@ pub mod register;
 pub mod replicated;
 pub mod stock;
 pub mod two_phase_commit;
+mod watch;
 
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
 pub use optimistic::Optimistic;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;
+pub use watch::Watch;

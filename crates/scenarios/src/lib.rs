@@ -28,6 +28,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
     visitor.visit(stock::optimistic());
+    visitor.visit(stock::watch());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -38,6 +39,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(idempotency::key_first());
     visitor.visit(stock::get_set());
     visitor.visit(stock::by_value());
+    visitor.visit(stock::without_exec());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

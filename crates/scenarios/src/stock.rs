@@ -15,9 +15,9 @@ use explorer::{CaseFor, Expected, Run, Scenario, Shape};
 use history::{Actor, Event, History, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
-use protocols::Optimistic;
-use protocols::naive::{OptimisticByValue, OptimisticGetSet};
+use protocols::naive::{OptimisticByValue, OptimisticGetSet, WatchWithoutExec};
 use protocols::stock::{Config, Durable, Item, Op, Ret, Role, Row, View};
+use protocols::{Optimistic, Watch};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -52,6 +52,24 @@ pub fn optimistic() -> Stock<Optimistic> {
     }
 }
 
+/// WATCH, MULTI, EXEC (protocols.md 6.2 to 6.5).
+pub fn watch() -> Stock<Watch> {
+    Stock {
+        name: "watch",
+        about: "WATCH, read, MULTI, EXEC on a connection of one's own, operation ids: linearizable",
+        expected: Expected::Holds,
+        marks: &[
+            "a closed connection was used",
+            "a read found its operation done",
+            "an EXEC found its watch spoiled",
+            "an EXEC was not answered",
+            "given up after conflicts",
+            "sold out",
+        ],
+        node: PhantomData,
+    }
+}
+
 /// The exhibit that gets and sets.
 pub fn get_set() -> Stock<OptimisticGetSet> {
     Stock {
@@ -68,6 +86,17 @@ pub fn by_value() -> Stock<OptimisticByValue> {
     Stock {
         name: "naive::optimistic_by_value",
         about: "compares the value and not a version: what is the same again passes for unchanged",
+        expected: Expected::Violated,
+        marks: &[],
+        node: PhantomData,
+    }
+}
+
+/// The exhibit that never says EXEC.
+pub fn without_exec() -> Stock<WatchWithoutExec> {
+    Stock {
+        name: "naive::watch_without_exec",
+        about: "WATCH, MULTI, SET and no EXEC: what is told to be done is queued, and never done",
         expected: Expected::Violated,
         marks: &[],
         node: PhantomData,
