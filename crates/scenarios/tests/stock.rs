@@ -3,7 +3,7 @@
 use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge_recorded};
 use node::NodeId;
 use protocols::stock::{Config, Item, Op, Role};
-use scenarios::stock::{by_value, get_set, optimistic};
+use scenarios::stock::{by_value, get_set, optimistic, watch, without_exec};
 use std::time::Duration;
 use world::case::CASE_VERSION;
 use world::{Call, Case, Clients, Happening, Network, Seed};
@@ -89,9 +89,27 @@ fn what_a_calm_look_costs() {
     assert_eq!(named(&paid), expected);
 }
 
+/// Open, read and execute with their answers, and close: 7 messages, 1 force.
 #[test]
-fn a_small_campaign_holds() {
+fn what_a_calm_sale_under_watch_costs() {
+    let paid = costs(&watch(), &case("watch", &[Op::Sell { item: Item(0) }]));
+    let expected = [
+        (WORKER, Happening::Send, "Open"),
+        (STORE, Happening::Send, "Opened"),
+        (WORKER, Happening::Send, "Pipeline"),
+        (STORE, Happening::Send, "Replies"),
+        (WORKER, Happening::Send, "Pipeline"),
+        (STORE, Happening::Force, "Executed"),
+        (STORE, Happening::Send, "Replies"),
+        (WORKER, Happening::Send, "Close"),
+    ];
+    assert_eq!(named(&paid), expected);
+}
+
+#[test]
+fn small_campaigns_hold() {
     explore(&optimistic(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    explore(&watch(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
 }
 
 /// Found within so many cases, and made as small as this: operations and faults.
@@ -111,5 +129,10 @@ fn without_a_version_updates_are_lost() {
 
 #[test]
 fn the_same_value_again_is_not_the_same_value_still() {
-    is_found(&by_value(), 1_000, "linearizable / not linearizable", (4, 0));
+    is_found(&by_value(), 1_000, "linearizable / not linearizable", (3, 1));
+}
+
+#[test]
+fn without_exec_nothing_is_done() {
+    is_found(&without_exec(), 100, "linearizable / not linearizable", (2, 0));
 }

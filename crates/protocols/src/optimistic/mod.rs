@@ -27,8 +27,8 @@
 //!
 //! # Deviations
 //!
-//! - Attempts are named with the worker's life, and answers to another one do not count: a late
-//!   `Conflict` would end an attempt whose write is still on its way.
+//! - Attempts are numbered over the worker's life, and an answer to another one does not count: a
+//!   late `Conflict` would end an attempt whose write is still on its way.
 //! - The store keeps every operation's id for ever. `idempotency_key` shows how they are thrown
 //!   away.
 //!
@@ -180,19 +180,15 @@ enum Phase {
     Pausing,
 }
 
-/// An operation that it sees to. An attempt ends with a conflict, or without an answer.
+/// An operation that it sees to.
 #[derive(Clone, Copy, Debug)]
 struct Task {
     op: Op,
-    nth: u32,
-    conflicts: u32,
+    attempt: Attempt,
     phase: Phase,
-}
-
-impl Task {
-    fn patience(&self, config: &Config) -> Duration {
-        doubled(config.patience, self.nth - 1 - self.conflicts)
-    }
+    /// How many attempts have ended with a conflict, and how many without an answer.
+    conflicts: u32,
+    unanswered: u32,
 }
 
 fn doubled(time: Duration, times: u32) -> Duration {
@@ -204,6 +200,8 @@ fn doubled(time: Duration, times: u32) -> Duration {
 pub struct Worker {
     config: Config,
     tasks: BTreeMap<RequestId, Task>,
+    /// Attempts of this life.
+    attempts: u32,
 }
 
 impl Worker {
@@ -211,22 +209,26 @@ impl Worker {
         if self.tasks.contains_key(&request) {
             return; // a copy: one reply answers both
         }
-        self.tasks.insert(request, Task { op, nth: 0, conflicts: 0, phase: Phase::Reading });
+        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: 0 };
+        let task = Task { op, attempt, phase: Phase::Reading, conflicts: 0, unanswered: 0 };
+        self.tasks.insert(request, task);
         self.read(request, cx);
     }
 
     /// The next attempt, from the beginning.
     fn read(&mut self, request: RequestId, cx: &mut Context) {
         let Some(task) = self.tasks.get_mut(&request) else { return };
-        task.nth += 1;
+        self.attempts += 1;
+        task.attempt.nth = self.attempts;
         task.phase = Phase::Reading;
-        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
+        let attempt = task.attempt;
         cx.send(self.config.store, Msg::Read { attempt, item: task.op.item() });
-        cx.set_timer(task.patience(&self.config), Timer::Next(request));
+        let patience = doubled(self.config.patience, task.unanswered);
+        cx.set_timer(patience, Timer::Next(request));
     }
 
     fn on_row(&mut self, attempt: Attempt, row: Row, version: Version, cx: &mut Context) {
-        let Some(task) = self.current(attempt, cx) else { return };
+        let Some(task) = self.current(attempt) else { return };
         if task.op.only_reads() {
             return self.reply(attempt.operation, Ret::Row(row), cx);
         }
@@ -245,16 +247,16 @@ impl Worker {
             return self.fail(request, "sold out", cx);
         };
         task.phase = Phase::Writing;
-        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
         let update = Update { item, expected, row, ret };
-        cx.send(self.config.store, Msg::Update { attempt, update });
-        cx.set_timer(task.patience(&self.config), Timer::Next(request));
+        cx.send(self.config.store, Msg::Update { attempt: task.attempt, update });
+        let patience = doubled(self.config.patience, task.unanswered);
+        cx.set_timer(patience, Timer::Next(request));
     }
 
     /// 6.2: the whole again, though not for ever.
     fn on_conflict(&mut self, attempt: Attempt, cx: &mut Context) {
         let (attempts, backoff) = (self.config.attempts, self.config.backoff);
-        let Some(task) = self.current(attempt, cx) else { return };
+        let Some(task) = self.current(attempt) else { return };
         if !matches!(task.phase, Phase::Writing) {
             return; // told twice
         }
@@ -270,21 +272,25 @@ impl Worker {
     }
 
     fn on_next(&mut self, request: RequestId, cx: &mut Context) {
-        match self.tasks.get(&request).map(|task| task.phase) {
-            Some(Phase::Computing { row, version }) => self.write(request, row, version, cx),
-            Some(Phase::Reading | Phase::Pausing) => self.read(request, cx),
-            Some(Phase::Writing) => {
+        let Some(task) = self.tasks.get_mut(&request) else { return };
+        match task.phase {
+            Phase::Computing { row, version } => self.write(request, row, version, cx),
+            Phase::Pausing => self.read(request, cx),
+            Phase::Reading => {
+                task.unanswered += 1;
+                self.read(request, cx);
+            }
+            Phase::Writing => {
                 cx.mark("a write was not answered");
+                task.unanswered += 1;
                 self.read(request, cx); // 6.3
             }
-            None => {}
         }
     }
 
     /// The task, if this is what it now tries.
-    fn current(&mut self, attempt: Attempt, cx: &Context) -> Option<&mut Task> {
-        let task = self.tasks.get_mut(&attempt.operation)?;
-        (attempt.life == cx.incarnation() && attempt.nth == task.nth).then_some(task)
+    fn current(&mut self, attempt: Attempt) -> Option<&mut Task> {
+        self.tasks.get_mut(&attempt.operation).filter(|task| task.attempt == attempt)
     }
 
     fn reply(&mut self, request: RequestId, ret: Ret, cx: &mut Context) {
@@ -312,7 +318,9 @@ impl Node for Optimistic {
     fn new(_: NodeId, config: &Config) -> Self {
         match config.role {
             Role::Store => Self::Store(Store::default()),
-            Role::Worker => Self::Worker(Worker { config: config.clone(), tasks: BTreeMap::new() }),
+            Role::Worker => {
+                Self::Worker(Worker { config: config.clone(), tasks: BTreeMap::new(), attempts: 0 })
+            }
         }
     }
 

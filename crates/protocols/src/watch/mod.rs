@@ -35,6 +35,8 @@
 //!
 //! # Deviations
 //!
+//! - Attempts are numbered over the worker's life, and an answer to another one does not count: what
+//!   an earlier connection read is not watched by this one.
 //! - Redis acknowledges before it syncs unless told otherwise (`appendfsync always`); here it is.
 //! - SET is for MULTI alone.
 //! - A connection that its worker has forgotten stays until the store's end, as in Redis, whose

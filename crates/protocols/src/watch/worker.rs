@@ -28,13 +28,15 @@ enum Phase {
     Pausing,
 }
 
-/// An operation that it sees to. An attempt ends with a conflict, or without an answer.
+/// An operation that it sees to.
 #[derive(Clone, Copy, Debug)]
 struct Task {
     op: Op,
-    nth: u32,
-    conflicts: u32,
+    attempt: Attempt,
     phase: Phase,
+    /// How many attempts have ended with a conflict, and how many without an answer.
+    conflicts: u32,
+    unanswered: u32,
     /// The attempt's connection, and how many pipelines have gone over it.
     conn: Option<(Conn, u32)>,
 }
@@ -44,19 +46,23 @@ struct Task {
 pub struct Worker {
     config: Config,
     tasks: BTreeMap<RequestId, Task>,
+    /// Attempts of this life.
+    attempts: u32,
 }
 
 impl Worker {
     pub(super) fn new(config: &Config) -> Self {
-        Self { config: config.clone(), tasks: BTreeMap::new() }
+        Self { config: config.clone(), tasks: BTreeMap::new(), attempts: 0 }
     }
 
     pub(super) fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Context) {
         if self.tasks.contains_key(&request) {
             return; // a copy: one reply answers both
         }
+        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: 0 };
         let phase = Phase::Connecting;
-        self.tasks.insert(request, Task { op, nth: 0, conflicts: 0, phase, conn: None });
+        let task = Task { op, attempt, phase, conflicts: 0, unanswered: 0, conn: None };
+        self.tasks.insert(request, task);
         self.connect(request, cx);
     }
 
@@ -64,17 +70,17 @@ impl Worker {
     fn connect(&mut self, request: RequestId, cx: &mut Context) {
         self.close(request, cx);
         let Some(task) = self.tasks.get_mut(&request) else { return };
-        task.nth += 1;
+        self.attempts += 1;
+        task.attempt.nth = self.attempts;
         task.phase = Phase::Connecting;
-        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
-        cx.send(self.config.store, Msg::Open { attempt });
+        cx.send(self.config.store, Msg::Open { attempt: task.attempt });
         self.wait(request, cx);
     }
 
     /// WATCH, and read what is watched.
     pub(super) fn on_opened(&mut self, attempt: Attempt, conn: Conn, cx: &mut Context) {
         let store = self.config.store;
-        match self.current(attempt, cx) {
+        match self.current(attempt) {
             Some(task) if matches!(task.phase, Phase::Connecting) => {
                 task.phase = Phase::Reading;
                 task.conn = Some((conn, 0));
@@ -89,7 +95,7 @@ impl Worker {
 
     pub(super) fn on_replies(&mut self, attempt: Attempt, replies: &[Reply], cx: &mut Context) {
         let request = attempt.operation;
-        let Some(task) = self.current(attempt, cx) else { return };
+        let Some(task) = self.current(attempt) else { return };
         match (task.phase, replies) {
             (Phase::Reading, [Reply::Ok, Reply::Value(Some(Value::Answer(ret))), _]) => {
                 cx.mark("a read found its operation done");
@@ -120,7 +126,7 @@ impl Worker {
             return self.fail(request, "sold out", cx);
         };
         task.phase = Phase::Executing { ret };
-        let attempt = Attempt { operation: request, life: cx.incarnation(), nth: task.nth };
+        let attempt = task.attempt;
         let write = Command::Set(Key::Row(task.op.item()), Value::Row(row));
         let answer = Command::Set(Key::Answer(request), Value::Answer(ret));
         self.send(attempt, vec![Command::Multi, write, answer, Command::Exec], cx);
@@ -141,20 +147,26 @@ impl Worker {
     }
 
     pub(super) fn on_closed(&mut self, attempt: Attempt, cx: &mut Context) {
-        if self.current(attempt, cx).is_some() {
+        if let Some(task) = self.current(attempt) {
+            task.unanswered += 1;
             self.connect(attempt.operation, cx);
         }
     }
 
     pub(super) fn on_next(&mut self, request: RequestId, cx: &mut Context) {
-        match self.tasks.get(&request).map(|task| task.phase) {
-            Some(Phase::Computing { row }) => self.execute(request, row, cx),
-            Some(Phase::Connecting | Phase::Reading | Phase::Pausing) => self.connect(request, cx),
-            Some(Phase::Executing { .. }) => {
+        let Some(task) = self.tasks.get_mut(&request) else { return };
+        match task.phase {
+            Phase::Computing { row } => self.execute(request, row, cx),
+            Phase::Pausing => self.connect(request, cx),
+            Phase::Connecting | Phase::Reading => {
+                task.unanswered += 1;
+                self.connect(request, cx);
+            }
+            Phase::Executing { .. } => {
                 cx.mark("an EXEC was not answered");
+                task.unanswered += 1;
                 self.connect(request, cx); // 6.3
             }
-            None => {}
         }
     }
 
@@ -171,7 +183,7 @@ impl Worker {
     /// Twice as long after each answer that has not come, or a slow network ends every attempt.
     fn wait(&self, request: RequestId, cx: &mut Context) {
         let Some(task) = self.tasks.get(&request) else { return };
-        let patience = doubled(self.config.patience, task.nth - 1 - task.conflicts);
+        let patience = doubled(self.config.patience, task.unanswered);
         cx.set_timer(patience, Timer::Next(request));
     }
 
@@ -183,9 +195,8 @@ impl Worker {
     }
 
     /// The task, if this is what it now tries.
-    fn current(&mut self, attempt: Attempt, cx: &Context) -> Option<&mut Task> {
-        let task = self.tasks.get_mut(&attempt.operation)?;
-        (attempt.life == cx.incarnation() && attempt.nth == task.nth).then_some(task)
+    fn current(&mut self, attempt: Attempt) -> Option<&mut Task> {
+        self.tasks.get_mut(&attempt.operation).filter(|task| task.attempt == attempt)
     }
 
     fn reply(&mut self, request: RequestId, ret: Ret, cx: &mut Context) {
