@@ -21,6 +21,7 @@ pub trait Visitor {
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
     visitor.visit(bank::bank());
+    visitor.visit(bank::wound_wait());
     visitor.visit(lease_lock::lease_lock());
     visitor.visit(quorum_register::register());
     visitor.visit(raft::raft_register());
@@ -34,6 +35,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::version_c());
     visitor.visit(two_phase_commit::version_d());
     visitor.visit(two_phase_commit::version_e());
+    visitor.visit(bank::in_any_order());
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());

@@ -19,6 +19,7 @@ pub mod two_phase_commit_b;
 pub mod two_phase_commit_c;
 pub mod two_phase_commit_d;
 pub mod two_phase_commit_e;
+mod two_phase_locking;
 mod watch_without_exec;
 
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
@@ -28,4 +29,5 @@ pub use optimistic_by_value::OptimisticByValue;
 pub use optimistic_get_set::OptimisticGetSet;
 pub use register_without_write_back::RegisterWithoutWriteBack;
 pub use single_server::SingleServer;
+pub use two_phase_locking::TwoPhaseLocking;
 pub use watch_without_exec::WatchWithoutExec;
