@@ -121,7 +121,7 @@ impl Participant {
                 self.forget_below(low_water, cx);
                 match self.locking {
                     Locking::NoWait => self.on_work(tx, request, &work, cx),
-                    Locking::WoundWait => self.enqueue(tx, request, work),
+                    Locking::WoundWait => self.enqueue(tx, request, work, cx),
                 }
             }
             Msg::Prepare { tx, writers, incarnation } => {

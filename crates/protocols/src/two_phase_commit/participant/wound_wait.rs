@@ -58,20 +58,38 @@ impl Queue {
 
 impl Participant {
     /// Work takes its place; [`wake`](Self::wake) sees whether it must wait.
-    pub(super) fn enqueue(&mut self, tx: TxId, request: RequestId, work: Vec<(Key, Action)>) {
+    pub(super) fn enqueue(
+        &mut self,
+        tx: TxId,
+        request: RequestId,
+        work: Vec<(Key, Action)>,
+        cx: &mut Cx<TwoPhaseCommit>,
+    ) {
+        if self.is_over(tx) {
+            return self.on_work(tx, request, &work, cx);
+        }
         let wounded = BTreeSet::new();
         self.queue.waiting.entry(Age::new(request, tx)).or_insert(Waiting { work, wounded });
     }
 
-    /// Whoever finds its locks free takes them, and whoever is over leaves.
+    /// Whoever finds its locks free takes them, the oldest first, and whoever is over leaves. What
+    /// an older one waits for is not free: else a wounded one, back again, would take it before
+    /// the other is through with waiting for somebody else, and be wounded again, and so on.
     pub(in super::super) fn wake(&mut self, cx: &mut Cx<TwoPhaseCommit>) {
         let mut queue = std::mem::take(&mut self.queue);
+        let mut wanted = BTreeSet::new();
         queue.waiting.retain(|age, waiting| {
+            if self.is_over(age.tx) {
+                return false;
+            }
             let holders = self.holders(&waiting.work);
-            if self.is_over(age.tx, age.request()) || holders.is_empty() {
+            let free =
+                holders.is_empty() && !waiting.work.iter().any(|(key, _)| wanted.contains(key));
+            if free || self.applied.contains(&age.request()) {
                 self.on_work(age.tx, age.request(), &waiting.work, cx);
                 return false;
             }
+            wanted.extend(waiting.work.iter().map(|(key, _)| *key));
             for (holder, prepared) in holders {
                 if *age > holder {
                     cx.mark("a younger transaction waited");
@@ -98,8 +116,8 @@ impl Participant {
         holders.collect()
     }
 
-    /// Whether there is nothing to wait for: on_work has an answer, or nothing to say.
-    fn is_over(&self, tx: TxId, request: RequestId) -> bool {
-        self.txs.contains_key(&tx) || self.forgotten(tx) || self.applied.contains(&request)
+    /// Whether it has been answered, given up or forgotten.
+    fn is_over(&self, tx: TxId) -> bool {
+        self.txs.contains_key(&tx) || self.forgotten(tx)
     }
 }
