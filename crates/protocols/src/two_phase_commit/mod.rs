@@ -34,10 +34,11 @@
 //! inquires · 1.13 who scans prepared transactions must know those in flight: nobody scans, see G3.
 //!
 //! **Data**: 1.18 an execution round takes every lock before the first Prepare leaves: without
-//! waiting, or by age (participant/wound_wait.rs); work is volatile, so Done carries the participant's incarnation, Prepare repeats it, and
-//! Work that was given up is not taken again · 1.19 reading everything is such a transaction · 1.20
-//! the operation's id is stored with the data it changed and outlives the transaction's outcome;
-//! one participant that finds it is enough for ok.
+//! waiting, or by age (participant/wound_wait.rs); work is volatile, so Done carries the
+//! participant's incarnation, Prepare repeats it, and Work that was given up is not taken again ·
+//! 1.19 reading everything is such a transaction · 1.20 the operation's id is stored with the data
+//! it changed and outlives the transaction's outcome; one participant that finds it is enough for
+//! ok.
 //!
 //! # Deviations
 //!

@@ -12,8 +12,8 @@
 //!   both.
 //! - Upon an answer that is there: reply it (**6.3**).
 //! - Else compute what the row becomes and what is answered; then `MULTI`, `SET` both, `EXEC`.
-//! - Upon `Executed`: reply. Upon `Nil`, the conflict: the *whole* again, on a new connection, after
-//!   a random pause that doubles (**6.2**); after so many conflicts, fail.
+//! - Upon `Executed`: reply. Upon `Nil`, the conflict: the *whole* again, on a new connection,
+//!   after a random pause that doubles (**6.2**); after so many conflicts, fail.
 //! - No answer, or the connection is closed: nobody knows whether it was executed. The whole again,
 //!   for it begins with the look at the operation's answer (6.3); and wait twice as long.
 //!
@@ -30,13 +30,13 @@
 //!
 //! # Costs
 //!
-//! Without conflict: 7 messages (open, read and execute with their answers; close), 1 force. A look:
-//! 5 messages.
+//! Without conflict: 7 messages (open, read and execute with their answers; close), 1 force. A
+//! look: 5 messages.
 //!
 //! # Deviations
 //!
-//! - Attempts are numbered over the worker's life, and an answer to another one does not count: what
-//!   an earlier connection read is not watched by this one.
+//! - Attempts are numbered over the worker's life, and an answer to another one does not count:
+//!   what an earlier connection read is not watched by this one.
 //! - Redis acknowledges before it syncs unless told otherwise (`appendfsync always`); here it is.
 //! - SET is for MULTI alone.
 //! - A connection that its worker has forgotten stays until the store's end, as in Redis, whose

@@ -4,7 +4,7 @@
 //! - 5.21 Each transaction has an age that it keeps over retries. An older requester wounds a
 //!   younger holder: the wound goes to that one's coordinator, which aborts it unless it has
 //!   decided, and begins again. Then the older one waits for the locks; a younger requester only
-//!   waits.
+//!   waits, also for locks that are free and that an older one waits for.
 //! - 5.22 Who is prepared cannot be wounded: it has given up the right to abort. The older one
 //!   waits. Nobody waits for ever, for who is prepared anywhere waits for no lock (1.18).
 //!
