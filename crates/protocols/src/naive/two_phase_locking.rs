@@ -32,12 +32,14 @@ pub enum Msg {
     Abort { tx: TxId },
 }
 
+type Asked = (TxId, RequestId, Vec<(Key, Action)>);
+
 /// Coordinator or participant.
 pub struct TwoPhaseLocking {
     desk: Desk,
     store: Store,
     /// Locks that are asked for, in the order in which they came.
-    waiting: Vec<(TxId, RequestId, Vec<(Key, Action)>)>,
+    waiting: Vec<Asked>,
 }
 
 impl Node for TwoPhaseLocking {
