@@ -230,12 +230,11 @@ fn with_last_look(history: &History<Op, Ret>, durable: &Durable, at: u64) -> His
         rows.insert(written.item, written.row);
     }
     let mut events = history.events.clone();
-    let mut op = events.iter().filter(|event| matches!(event.what, What::Invoke(_))).count() as u32;
-    for (item, row) in rows {
+    let asked = events.iter().filter(|event| matches!(event.what, What::Invoke(_))).count();
+    for (op, (item, row)) in (asked as u32..).zip(rows) {
         let look = |what| Event { at, op, actor: Actor::Role(STORE.0), process: 0, call: op, what };
         events.push(look(What::Invoke(Op::Look { item })));
         events.push(look(What::Ok(Ret::Row(row))));
-        op += 1;
     }
     History { events }
 }

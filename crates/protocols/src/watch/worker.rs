@@ -89,7 +89,8 @@ impl Worker {
                 let watch = Command::Watch(vec![row, answer]);
                 self.send(attempt, vec![watch, Command::Get(answer), Command::Get(row)], cx);
             }
-            _ => cx.send(store, Msg::Close { conn }), // nobody needs it
+            Some(task) if task.conn.is_some_and(|(own, _)| own == conn) => {} // told twice
+            _ => cx.send(store, Msg::Close { conn }),                         // nobody needs it
         }
     }
 
