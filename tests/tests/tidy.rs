@@ -11,7 +11,7 @@ const ROWS: [&[&str]; 7] = [
     &["codec", "history", "node"],
     &["checkers", "protocols", "world"],
     &["explorer", "shell"],
-    &["scenarios"],
+    &["scenarios", "worker"],
     &["engine-madsim", "engine-real"],
     &["bench-peers", "cli"],
     &["tribunal"],
