@@ -61,7 +61,10 @@ pub(super) async fn drive(stage: &Stage) {
     loop {
         let next = stage.state().agenda.pop_first();
         let Some(((at, _), act)) = next else { return pending().await };
-        let (now, due) = (stage.state().now(), stage.state().instant(at));
+        let (now, due) = {
+            let state = stage.state();
+            (state.now(), state.instant(at))
+        };
         if now < at {
             sleep_until(due).await;
         }
