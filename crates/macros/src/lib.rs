@@ -12,6 +12,7 @@ use syn::{Error, ItemFn, LitInt, LitStr, parse_macro_input};
 /// - `seeds = 200`: how many cases are tried (200 if not said)
 /// - `faults = "crash,cut,pause"`: what goes wrong in them (every kind that can be had, if not said)
 /// - `calls = 20`: the most calls of a case (20 if not said)
+/// - `deadline_s = 20`: how long a case may take in real time, in seconds (20 if not said)
 /// - `expected = "violated"`: passes if a violation is found, and fails if not
 /// - `features = "a,b"`: features of your package, if the test needs any
 #[proc_macro_attribute]
@@ -26,6 +27,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 struct Arguments {
     seeds: u64,
     calls: u16,
+    deadline_s: u64,
     faults: String,
     features: String,
     violated: bool,
@@ -34,7 +36,7 @@ struct Arguments {
 impl Default for Arguments {
     fn default() -> Self {
         let (faults, features) = Default::default();
-        Self { seeds: 200, calls: 20, faults, features, violated: false }
+        Self { seeds: 200, calls: 20, deadline_s: 20, faults, features, violated: false }
     }
 }
 
@@ -46,6 +48,8 @@ impl Arguments {
             self.seeds = number()?.base10_parse()?;
         } else if meta.path.is_ident("calls") {
             self.calls = number()?.base10_parse()?;
+        } else if meta.path.is_ident("deadline_s") {
+            self.deadline_s = number()?.base10_parse()?;
         } else if meta.path.is_ident("faults") {
             self.faults = text()?;
         } else if meta.path.is_ident("features") {
@@ -57,7 +61,7 @@ impl Arguments {
                 _ => return Err(meta.error("expected \"holds\" or \"violated\"")),
             };
         } else {
-            return Err(meta.error("expected seeds, faults, calls, expected or features"));
+            return Err(meta.error("expected seeds, faults, calls, deadline_s, expected or features"));
         }
         Ok(())
     }
@@ -69,7 +73,7 @@ fn expand(asked: &Arguments, function: &ItemFn) -> Result<proc_macro2::TokenStre
         let what = "expected `async fn name(trial: Trial)`";
         return Err(Error::new_spanned(signature, what));
     }
-    let Arguments { seeds, calls, faults, features, violated } = asked;
+    let Arguments { seeds, calls, deadline_s, faults, features, violated } = asked;
     let (name, attributes) = (&signature.ident, &function.attrs);
     let text = name.to_string();
     let (block, visibility) = (&function.block, &function.vis);
@@ -89,8 +93,10 @@ fn expand(asked: &Arguments, function: &ItemFn) -> Result<proc_macro2::TokenStre
                 ),
                 seeds: #seeds,
                 calls: #calls,
+                deadline_s: #deadline_s,
                 faults: #faults,
                 features: #features,
+                repros: "tests/repros",
                 violated: #violated,
             };
             ::tribunal::service::test(&test, #name);

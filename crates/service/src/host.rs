@@ -23,8 +23,14 @@ use world::Faults;
 
 pub use crate::scenario::Service;
 
-/// How long a case may take in real time. Most take some milliseconds.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// How cases run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How long one may take in real time. Most take some milliseconds.
+    pub deadline: Duration,
+    /// What nodes print is seen.
+    pub loud: bool,
+}
 
 /// A case to run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,8 +50,7 @@ struct Processes {
     program: PathBuf,
     /// The test.
     name: String,
-    /// What nodes print is seen.
-    loud: bool,
+    limits: Limits,
     /// Nodes' folders stand below it; it goes with this value.
     folder: PathBuf,
     cases: AtomicU64,
@@ -60,7 +65,7 @@ struct Processes {
 pub fn campaign<F, Fut>(
     name: &str,
     body: &F,
-    loud: bool,
+    limits: Limits,
 ) -> Result<(Service, Arc<dyn Engine>), String>
 where
     F: Fn(Trial) -> Fut + Sync,
@@ -70,7 +75,7 @@ where
     let folder = std::env::temp_dir().join(format!("tribunal-{:07}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let (name, cases, next) = (name.to_owned(), AtomicU64::new(0), Mutex::default());
-    let processes = Processes { program, name, loud, folder, cases, next };
+    let processes = Processes { program, name, limits, folder, cases, next };
     let declared = alone(|| sim::declare(&processes.name, body, &processes.folder.join("body")));
     let service = declared.map_err(|why| format!("{}: {why}", processes.name))?;
     Ok((service, Arc::new(processes)))
@@ -94,7 +99,9 @@ where
     let Request { case, folder, recording } = serde_json::from_str(&line)?;
     let (outcome, record) = match toml::from_str::<ServiceCase>(&case) {
         Ok(case) => alone(|| sim::run(body, &case, &folder, recording)),
-        Err(error) => (Outcome::violated("engine", "no such case", error.message()), Record::default()),
+        Err(error) => {
+            (Outcome::violated("engine", "no such case", error.message()), Record::default())
+        }
     };
     host.say(&Answer { outcome, record })
 }
@@ -108,7 +115,7 @@ fn alone<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 impl Processes {
     fn start(&self) -> io::Result<Worker> {
         let mut command = role(&self.program, &self.name, CASE);
-        command.stderr(if self.loud { Stdio::inherit() } else { Stdio::null() });
+        command.stderr(if self.limits.loud { Stdio::inherit() } else { Stdio::null() });
         Worker::start(&mut command)
     }
 
@@ -124,7 +131,7 @@ impl Processes {
             self.next().push(next);
         }
         worker.greet(CASE, BEFORE)?;
-        Ok(match worker.ask(request, DEADLINE) {
+        Ok(match worker.ask(request, self.limits.deadline) {
             Ok(Answer { outcome, record }) => (outcome, record),
             Err(silence) => (silence.outcome(), Record::default()),
         })

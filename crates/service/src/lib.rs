@@ -21,7 +21,7 @@ mod stage;
 pub mod trial;
 
 #[cfg(madsim)]
-pub use host::{Service, answer, campaign};
+pub use host::{Limits, Service, answer, campaign};
 #[cfg(madsim)]
 use sim as stage;
 

@@ -70,7 +70,7 @@ fn package() -> PathBuf {
 }
 
 /// Where its repros are kept.
-pub(crate) fn kept() -> PathBuf {
+fn kept() -> PathBuf {
     package().join("tests/repros")
 }
 
@@ -152,7 +152,8 @@ impl Explored {
         Some(repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro))
     }
 
-    pub(crate) fn tell(&self, exhibit: &Exhibit) -> String {
+    /// The verdict on the smallest case, and what happened in it.
+    pub(crate) fn show(exhibit: &Exhibit) -> Vec<String> {
         let Exhibit { scenario, anomaly, seed, digest, nodes, after, story, .. } = exhibit;
         let digest = repro::hex(*digest);
         let mut lines = vec![
@@ -163,6 +164,11 @@ impl Explored {
             ),
         ];
         lines.extend(story.iter().cloned());
+        lines
+    }
+
+    pub(crate) fn tell(&self, exhibit: &Exhibit) -> String {
+        let mut lines = Self::show(exhibit);
         match self.save() {
             Some(Ok(path)) => {
                 let path = shown(&path);

@@ -69,10 +69,14 @@ pub struct Test {
     pub seeds: u64,
     /// The most calls of a case.
     pub calls: u16,
+    /// How long a case may take in real time, in seconds.
+    pub deadline_s: u64,
     /// The kinds of faults, with commas; empty: all that there are.
     pub faults: &'static str,
     /// The package's features that it needs, with commas.
     pub features: &'static str,
+    /// Where its failing cases are kept, from the package's folder.
+    pub repros: &'static str,
     /// It passes if a violation is found.
     pub violated: bool,
 }
@@ -102,14 +106,24 @@ where
     F: Fn(Trial) -> Fut + Sync,
     Fut: Future<Output: Judgement>,
 {
-    if let Err(why) = service::kinds(test.faults) {
-        panic!("{}: {why}", test.name);
+    match tell(test, body) {
+        Ok(text) => println!("{text}"),
+        Err(text) => panic!("{text}"),
     }
+}
+
+/// As [`test()`], and answers with what a person should read.
+///
+/// # Errors
+/// With that, if the trial does not come to what is expected, or there is none.
+pub fn tell<F, Fut>(test: &Test, body: F) -> Result<String, String>
+where
+    F: Fn(Trial) -> Fut + Sync,
+    Fut: Future<Output: Judgement>,
+{
+    service::kinds(test.faults).map_err(|why| format!("{}: {why}", test.name))?;
     let told = run(test, &body);
-    if !told.passes {
-        panic!("{}", told.text);
-    }
-    println!("{}", told.text);
+    if told.passes { Ok(told.text) } else { Err(told.text) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test entry point may read the environment")]
@@ -139,13 +153,16 @@ mod simulated {
     //! What the program does that was built under the flag.
 
     use super::{Judgement, ROLE, Test, Trial, variable};
-    use crate::explored::{Again, Explored, kept, root, trial};
+    use crate::explored::{Again, Explored, root, trial};
     use explorer::{Broken, Budget, Expected, Narrow};
+    use service::Limits;
     use service::rebuild::{CASE, TRIAL, Told, within};
     use std::future::Future;
     use std::io::{Error, ErrorKind};
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
     use std::process::exit;
+    use std::time::Duration;
     use worker::protocol::Line;
     use world::Seed;
 
@@ -186,7 +203,9 @@ mod simulated {
         Fut: Future<Output: Judgement>,
     {
         let only = variable("TRIBUNAL_SEED").map(|seed| seed.parse::<Seed>()).transpose()?;
-        let (mut service, engine) = service::campaign(test.name, body, only.is_some())?;
+        let deadline = Duration::from_secs(test.deadline_s);
+        let limits = Limits { deadline, loud: only.is_some() };
+        let (mut service, engine) = service::campaign(test.name, body, limits)?;
         service.faults = service::kinds(test.faults)?;
         service.calls = test.calls;
         if test.violated {
@@ -195,7 +214,9 @@ mod simulated {
         let narrow = Narrow { engine: Some(engine), ..Narrow::default() };
         let budget = Budget { narrow, only, first: true, ..Budget::seeds(test.seeds) };
         let again = Again::Test(within(test.name).to_owned());
-        Ok(trial(&service, &budget, &kept(), root(), again))
+        let kept = Path::new(test.manifest).join(test.repros);
+        let repros = if cli::in_ci() { root() } else { kept.clone() };
+        Ok(trial(&service, &budget, &kept, repros, again))
     }
 
     /// What a person reads, and whether it is as expected.
@@ -212,7 +233,10 @@ mod simulated {
             lines.push(explored.tell(exhibit));
             false
         } else {
-            lines.push(format!("{}   {}", test.name, explored.verdict()));
+            match &explored.exhibit {
+                Some(exhibit) => lines.extend(Explored::show(exhibit)),
+                None => lines.push(format!("{}   {}", test.name, explored.verdict())),
+            }
             report.is_expected()
         };
         lines.push(tried(explored));

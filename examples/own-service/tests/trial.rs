@@ -39,24 +39,27 @@ async fn acknowledged(trial: Trial, writes: Writes) -> Verdict {
     });
     let history = trial.clients(3, ops, request).await;
     trial.heal().await;
-    let history = history.project(
+    // What was asked and answered, in the words of a register under each name.
+    let registers = history.project(
         |op| match op.clone() {
             Op::Get(name) => Some((name, RegisterOp::Read)),
             Op::Put(name, number) => Some((name, RegisterOp::Write(Some(number)))),
         },
-        |op, answer| match op {
-            Op::Get(_) => Some(RegisterRet::Value(*answer)),
-            Op::Put(..) => Some(RegisterRet::Done),
-        },
+        |_, answer| Some(answer.clone()),
     );
-    linearizable(&Keyed::new(Register(None)), &history)
+    linearizable(&Keyed::new(Register(None)), &registers)
 }
 
 /// What fails on the way may have been done: `?` says so.
-async fn request(client: Client, op: Op) -> Result<Option<u32>, Failure> {
-    let request = match op {
-        Op::Get(name) => format!("get {name}"),
-        Op::Put(name, number) => format!("put {name} {number}"),
-    };
-    Ok(ask(client.server, &request).await?.parse().ok())
+async fn request(client: Client, op: Op) -> Result<RegisterRet<Option<u32>>, Failure> {
+    Ok(match op {
+        Op::Get(name) => {
+            let number = ask(client.server, &format!("get {name}")).await?;
+            RegisterRet::Value(number.parse().ok())
+        }
+        Op::Put(name, number) => match &*ask(client.server, &format!("put {name} {number}")).await? {
+            "done" => RegisterRet::Done,
+            other => return Err(Failure::Info(other.to_owned())),
+        },
+    })
 }
