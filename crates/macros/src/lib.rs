@@ -61,7 +61,9 @@ impl Arguments {
                 _ => return Err(meta.error("expected \"holds\" or \"violated\"")),
             };
         } else {
-            return Err(meta.error("expected seeds, faults, calls, deadline_s, expected or features"));
+            return Err(
+                meta.error("expected seeds, faults, calls, deadline_s, expected or features")
+            );
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The trial's program: it knows what the test's body declares, makes cases of that, and runs each
 //! in a process of its own, which is itself in another role.
 
-use crate::rebuild::{BEFORE, CASE, role};
+use crate::rebuild::{BEFORE, CASE, open, role};
 use crate::scenario::ServiceCase;
 use crate::trial::{Judgement, Trial};
 use crate::{KINDS, NAME, sim};
@@ -17,7 +17,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use worker::protocol::{Line, MAX_LINE};
+use worker::protocol::MAX_LINE;
 use worker::{Answer, Worker};
 use world::Faults;
 
@@ -90,7 +90,7 @@ where
     F: Fn(Trial) -> Fut + Sync,
     Fut: Future<Output: Judgement>,
 {
-    let mut host = Line::open(CASE)?;
+    let mut host = open(CASE)?;
     let mut line = String::new();
     if io::stdin().lock().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
         // It was the next one, and there was no next case.

@@ -2,9 +2,11 @@
 //! must say that it simulates before anything that it says counts.
 
 use serde::{Deserialize, Serialize};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use worker::protocol::Line;
 use worker::{Silence, Worker, flag};
 
 /// Names what a test program is there for; without it, the test as cargo runs it.
@@ -72,6 +74,16 @@ pub fn within(name: &str) -> &str {
     name.split_once("::").map_or(name, |(_, rest)| rest)
 }
 
+/// The way of a test program to whoever has started it, which begins with the role that it plays.
+///
+/// # Errors
+/// When the output fails.
+pub fn open(role: &str) -> io::Result<Line> {
+    // libtest may have left a line open, with the test's name.
+    io::stdout().write_all(b"\n")?;
+    Line::open(role)
+}
+
 /// The program of this process, to run one test of it in that role.
 pub fn role(program: &Path, name: &str, role: &str) -> Command {
     let mut command = Command::new(program);
@@ -106,14 +118,24 @@ impl Built<'_> {
             cargo.args(["--features", self.features]);
         }
         let folder = folder(Path::new(self.manifest));
+        if !folder.is_dir() {
+            // Past libtest, which would keep it to the end.
+            let note = "tribunal: builds this test once more, to simulate: a minute or two\n";
+            let _told = io::stderr().write_all(note.as_bytes());
+        }
         flag::simulated(&mut cargo, Path::new(self.manifest), &folder)?;
         flag::built(&mut cargo, true)
     }
 }
 
-/// Where it is built: beside what cargo builds, wherever that is.
+/// Where it is built: beside what cargo builds, wherever that is. A test program stands in
+/// `deps`, in a profile's folder of the target directory.
 fn folder(package: &Path) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     let target = test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let target = target.or_else(|| {
+        let deps = test.parent().filter(|folder| folder.ends_with("deps"));
+        deps.and_then(Path::parent).and_then(Path::parent)
+    });
     target.map_or_else(|| package.join("target"), Path::to_owned).join(flag::FOLDER)
 }

@@ -107,6 +107,12 @@ pub(crate) type Answered = Result<(Box<dyn Any + Send>, String), Failure>;
 /// The lines of a history before their types are known again.
 pub(crate) type Lines = Vec<Event<Data, Box<dyn Any + Send>>>;
 
+/// The text of an operation, if it is one.
+type Show = Arc<dyn Fn(&Data) -> Result<String, String> + Send + Sync>;
+
+/// Asks for an operation.
+type Ask = Arc<dyn Fn(Client, &Data) -> Task<Answered> + Send + Sync>;
+
 /// What clients do, its types erased.
 #[derive(Clone)]
 pub(crate) struct Workload {
@@ -115,10 +121,10 @@ pub(crate) struct Workload {
     /// Operations to try.
     pub(crate) ops: Arc<dyn Fn() -> BoxedStrategy<Data> + Send + Sync>,
     /// The text of an operation, if it is one.
-    pub(crate) show: Arc<dyn Fn(&Data) -> Result<String, String> + Send + Sync>,
+    pub(crate) show: Show,
     /// Asks.
     #[cfg_attr(not(madsim), expect(dead_code, reason = "only a simulation asks"))]
-    pub(crate) ask: Arc<dyn Fn(Client, &Data) -> Task<Answered> + Send + Sync>,
+    pub(crate) ask: Ask,
 }
 
 impl Trial {

@@ -156,14 +156,13 @@ mod simulated {
     use crate::explored::{Again, Explored, root, trial};
     use explorer::{Broken, Budget, Expected, Narrow};
     use service::Limits;
-    use service::rebuild::{CASE, TRIAL, Told, within};
+    use service::rebuild::{CASE, TRIAL, Told, open, within};
     use std::future::Future;
     use std::io::{Error, ErrorKind};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::Path;
     use std::process::exit;
     use std::time::Duration;
-    use worker::protocol::Line;
     use world::Seed;
 
     pub(super) fn run<F, Fut>(test: &Test, body: &F) -> Told
@@ -173,7 +172,7 @@ mod simulated {
     {
         match variable(ROLE).as_deref() {
             Some(CASE) => exit(ended(service::answer(body))),
-            Some(TRIAL) => exit(ended(Line::open(TRIAL).and_then(|mut host| {
+            Some(TRIAL) => exit(ended(open(TRIAL).and_then(|mut host| {
                 let told = catch_unwind(AssertUnwindSafe(|| told(test, body)));
                 host.say(&told.map_err(|_| Error::new(ErrorKind::Other, "a panic, see above"))?)
             }))),
@@ -260,9 +259,10 @@ mod simulated {
     /// How much was tried, and which faults met a call.
     fn tried(explored: &Explored) -> String {
         let report = &explored.report;
-        let faults = report.faults.iter().map(|(kind, tally)| {
-            format!("{kind} {}/{}", tally.effective, tally.drawn)
-        });
+        let faults = report
+            .faults
+            .iter()
+            .map(|(kind, tally)| format!("{kind} {}/{}", tally.effective, tally.drawn));
         let faults: Vec<String> = faults.collect();
         let (begun, ok) = report.operations;
         format!(

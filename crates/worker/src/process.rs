@@ -1,8 +1,8 @@
 //! A worker process: it is asked one thing at a time, and has so long to answer.
 
 use crate::protocol::{Answer, Hello, MAX_LINE};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use explorer::Outcome;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read as _, Write as _};

@@ -57,7 +57,8 @@ async fn request(client: Client, op: Op) -> Result<RegisterRet<Option<u32>>, Fai
             let number = ask(client.server, &format!("get {name}")).await?;
             RegisterRet::Value(number.parse().ok())
         }
-        Op::Put(name, number) => match &*ask(client.server, &format!("put {name} {number}")).await? {
+        Op::Put(name, number) => match &*ask(client.server, &format!("put {name} {number}")).await?
+        {
             "done" => RegisterRet::Done,
             other => return Err(Failure::Info(other.to_owned())),
         },

@@ -240,7 +240,8 @@ impl Stage {
     }
 
     fn crash_again(&self, index: usize, left: u32) {
-        let Some(Fault { kind: Kind::CrashLoop { node, every, .. }, .. }) = self.state().fault(index)
+        let Some(Fault { kind: Kind::CrashLoop { node, every, .. }, .. }) =
+            self.state().fault(index)
         else {
             return;
         };

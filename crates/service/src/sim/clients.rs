@@ -80,12 +80,13 @@ impl Stage {
         let mut state = self.state();
         let case = state.case.as_ref()?;
         let mut faults = case.faults.iter().enumerate();
-        let (index, after) = faults.find_map(|(index, fault)| match (&fault.place, &fault.kind) {
-            (Place::Call(call), Kind::ClientCrash { after }) if *call == id => {
-                Some((index, *after))
-            }
-            _ => None,
-        })?;
+        let (index, after) =
+            faults.find_map(|(index, fault)| match (&fault.place, &fault.kind) {
+                (Place::Call(call), Kind::ClientCrash { after }) if *call == id => {
+                    Some((index, *after))
+                }
+                _ => None,
+            })?;
         state.struck[index] = true;
         Some(after)
     }

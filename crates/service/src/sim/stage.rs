@@ -267,7 +267,6 @@ impl State {
         self.stir();
     }
 
-
     /// Adds an event to the digest and, when recording, to the trace.
     pub(super) fn note(
         &mut self,
