@@ -4,7 +4,7 @@
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::meta::ParseNestedMeta;
-use syn::{Error, ItemFn, LitInt, LitStr, parse_macro_input};
+use syn::{Error, ItemFn, LitBool, LitInt, LitStr, parse_macro_input};
 
 /// Puts an async service on trial: `async fn name(trial: Trial)` is run once for each case, in a
 /// simulation that crashes, cuts and pauses its nodes. See `tribunal::service`.
@@ -14,6 +14,7 @@ use syn::{Error, ItemFn, LitInt, LitStr, parse_macro_input};
 /// - `calls = 20`: the most calls of a case (20 if not said)
 /// - `deadline_s = 20`: how long a case may take in real time, in seconds (20 if not said)
 /// - `expected = "violated"`: passes if a violation is found, and fails if not
+/// - `shrink = false`: a failing case is not made small
 /// - `features = "a,b"`: features of your package, if the test needs any
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -24,6 +25,8 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(&asked, &function).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
+const KNOWN: &str = "expected seeds, faults, calls, deadline_s, expected, shrink or features";
+
 struct Arguments {
     seeds: u64,
     calls: u16,
@@ -31,12 +34,14 @@ struct Arguments {
     faults: String,
     features: String,
     violated: bool,
+    shrink: bool,
 }
 
 impl Default for Arguments {
     fn default() -> Self {
         let (faults, features) = Default::default();
-        Self { seeds: 200, calls: 20, deadline_s: 20, faults, features, violated: false }
+        let violated = false;
+        Self { seeds: 200, calls: 20, deadline_s: 20, faults, features, violated, shrink: true }
     }
 }
 
@@ -54,6 +59,8 @@ impl Arguments {
             self.faults = text()?;
         } else if meta.path.is_ident("features") {
             self.features = text()?;
+        } else if meta.path.is_ident("shrink") {
+            self.shrink = meta.value()?.parse::<LitBool>()?.value;
         } else if meta.path.is_ident("expected") {
             self.violated = match text()?.as_str() {
                 "violated" => true,
@@ -61,9 +68,7 @@ impl Arguments {
                 _ => return Err(meta.error("expected \"holds\" or \"violated\"")),
             };
         } else {
-            return Err(
-                meta.error("expected seeds, faults, calls, deadline_s, expected or features")
-            );
+            return Err(meta.error(KNOWN));
         }
         Ok(())
     }
@@ -75,7 +80,7 @@ fn expand(asked: &Arguments, function: &ItemFn) -> Result<proc_macro2::TokenStre
         let what = "expected `async fn name(trial: Trial)`";
         return Err(Error::new_spanned(signature, what));
     }
-    let Arguments { seeds, calls, deadline_s, faults, features, violated } = asked;
+    let Arguments { seeds, calls, deadline_s, faults, features, violated, shrink } = asked;
     let (name, attributes) = (&signature.ident, &function.attrs);
     let text = name.to_string();
     let (block, visibility) = (&function.block, &function.vis);
@@ -100,6 +105,7 @@ fn expand(asked: &Arguments, function: &ItemFn) -> Result<proc_macro2::TokenStre
                 features: #features,
                 repros: "tests/repros",
                 violated: #violated,
+                shrink: #shrink,
             };
             ::tribunal::service::test(&test, #name);
         }

@@ -16,6 +16,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use world::case::MAX_CLIENTS;
 
 /// A run of one case: its nodes, its clients, and the end of its faults.
 ///
@@ -158,6 +159,10 @@ impl Trial {
     /// `ops` makes the strategy of operations: `|| any::<Op>()`, or a function of yours. Operations
     /// stand in case files: no floats, no units. `ask` asks for one: an answer that it returns is
     /// recorded as ok, an error as info, and so is a client that is not told in time.
+    ///
+    /// # Panics
+    /// If it was called before, if there is no node or no client, or if an operation cannot stand in
+    /// a file.
     pub async fn clients<Op, Ret, S, F, Fut>(
         &self,
         count: u16,
@@ -171,6 +176,7 @@ impl Trial {
         F: Fn(Client, Op) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Ret, Failure>> + 'static,
     {
+        assert!((1..=MAX_CLIENTS).contains(&count), "{count} clients: expected 1 to {MAX_CLIENTS}");
         let data = |op: Op| match Data::of(&op) {
             Ok(data) => data,
             Err(why) => panic!("operation {op:?} cannot stand in a case file: {why}"),
@@ -212,7 +218,7 @@ impl Machine {
     }
 
     /// A folder of its own, empty in the beginning of a run. It survives crashes of the process;
-    /// this engine has no power loss.
+    /// there is no power loss here. Its path is another one in each run: do not answer with it.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         self.stage.folder(self.id)

@@ -19,6 +19,19 @@ pub struct Explored {
     again: Again,
 }
 
+/// How a failure is shown.
+pub(crate) struct Show {
+    /// It is made small.
+    pub(crate) shrinking: bool,
+    pub(crate) again: Again,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Self { shrinking: true, again: Again::Call }
+    }
+}
+
 /// How a failure is seen again.
 pub(crate) enum Again {
     /// By a call, in a test of one's own.
@@ -30,12 +43,12 @@ pub(crate) enum Again {
 
 /// Puts a scenario on trial, after the cases that are saved of it in the package's `tests/repros`.
 pub fn explore<S: Scenario>(scenario: &S, budget: Budget) -> Explored {
-    trial(scenario, &budget, &kept(), root(), Again::Call)
+    trial(scenario, &budget, &kept(), root(), Show::default())
 }
 
 /// As [`explore`], with repros in another folder than `tests/repros`.
 pub fn explore_with<S: Scenario>(scenario: &S, budget: Budget, repros: &Path) -> Explored {
-    trial(scenario, &budget, repros, repros.to_owned(), Again::Call)
+    trial(scenario, &budget, repros, repros.to_owned(), Show::default())
 }
 
 pub(crate) fn trial<S: Scenario>(
@@ -43,7 +56,7 @@ pub(crate) fn trial<S: Scenario>(
     budget: &Budget,
     kept: &Path,
     repros: PathBuf,
-    again: Again,
+    show: Show,
 ) -> Explored {
     let engine = budget.narrow.engine.as_ref();
     // A planted bug changes what saved cases come to.
@@ -57,10 +70,11 @@ pub(crate) fn trial<S: Scenario>(
     let report = explorer::explore(scenario, budget, &Progress::default());
     let exhibit = report.findings.first().and_then(|finding| {
         // On another engine a run without an end costs its deadline, and shrinking runs many.
-        let shrinking = engine.is_none() || finding.anomaly.class != "livelock";
+        let ends = engine.is_none() || finding.anomaly.class != "livelock";
+        let shrinking = show.shrinking && ends;
         AnyScenario::exhibit(scenario, finding.seed, &budget.narrow, shrinking)
     });
-    Explored { report, exhibit, contradicted, repros, again }
+    Explored { report, exhibit, contradicted, repros, again: show.again }
 }
 
 /// The package under test.

@@ -4,31 +4,37 @@
 //! sockets and spawns tokio's tasks is put on trial as it is:
 //!
 //! ```no_run
-//! use tribunal::checkers::{linearizable, models::{Register, RegisterOp, RegisterRet}};
-//! use tribunal::prelude::{Just, Strategy, Verdict, prop_oneof};
+//! use std::collections::BTreeSet;
+//! use tribunal::prelude::{Just, Outcome, Verdict};
 //! use tribunal::{Client, Failure, Trial};
-//! # use tribunal::prelude::{Deserialize, Serialize};
 //! # async fn serve(_: std::net::SocketAddr, _: std::path::PathBuf) -> std::io::Result<()> { Ok(()) }
-//! # async fn ask(_: std::net::SocketAddr, _: Op) -> std::io::Result<u32> { Ok(0) }
-//! # #[derive(Clone, Debug, Serialize, Deserialize)]
-//! # #[serde(crate = "tribunal::serde")]
-//! # enum Op { Read, Write(u32) }
+//! # async fn ask(_: std::net::SocketAddr) -> std::io::Result<u32> { Ok(0) }
 //!
 //! #[tribunal::test(seeds = 200, faults = "crash,cut,pause")]
-//! async fn what_was_written_is_read(trial: Trial) -> Verdict {
-//!     let machine = trial.node("server");
-//!     let folder = machine.folder();
+//! async fn no_ticket_is_given_twice(trial: Trial) -> Verdict {
+//!     let machine = trial.node("tickets"); // crashes, and starts again
+//!     let folder = machine.folder(); // what survives that
 //!     machine.serve(move |address| serve(address, folder.clone()));
 //!
-//!     let ops = || prop_oneof![Just(Op::Read), (1..9u32).prop_map(Op::Write)];
-//!     let history = trial.clients(3, ops, async |client: Client, op: Op| {
-//!         Ok(ask(client.server, op).await?) // an error is an unknown outcome, and `?` says so
-//!     });
-//!     let history = history.await;
+//!     // Three clients. An error is an unknown outcome: `?` says so.
+//!     let next = async |client: Client, _| Ok::<_, Failure>(ask(client.server).await?);
+//!     let history = trial.clients(3, || Just("next".to_owned()), next).await;
 //!     trial.heal().await;
-//!     # let _ = history; Verdict::Holds
+//!
+//!     let mut given = BTreeSet::new();
+//!     for operation in history.operations() {
+//!         if let Outcome::Ok(number) = operation.outcome
+//!             && !given.insert(*number)
+//!         {
+//!             return Verdict::violated("tickets", "given twice", format!("number {number}"));
+//!         }
+//!     }
+//!     Verdict::Holds
 //! }
 //! ```
+//!
+//! An assertion that fails is a finding as well, and so are a node that panics or ends by itself, a
+//! body that does not end by the clock of the run, and a run that does not end by ours.
 //!
 //! It is an ordinary test. Run by cargo, it builds itself once more under `--cfg madsim`, in which
 //! `tokio` is a simulator, and runs its cases there; nothing need be configured, and if the flag
@@ -79,6 +85,8 @@ pub struct Test {
     pub repros: &'static str,
     /// It passes if a violation is found.
     pub violated: bool,
+    /// A failing case is made small.
+    pub shrink: bool,
 }
 
 /// The test program that is being compiled, from what cargo tells a compiler.
@@ -153,12 +161,12 @@ mod simulated {
     //! What the program does that was built under the flag.
 
     use super::{Judgement, ROLE, Test, Trial, variable};
-    use crate::explored::{Again, Explored, root, trial};
+    use crate::explored::{Again, Explored, Show, root, trial};
     use explorer::{Broken, Budget, Expected, Narrow};
     use service::Limits;
     use service::rebuild::{CASE, TRIAL, Told, open, within};
     use std::future::Future;
-    use std::io::{Error, ErrorKind};
+    use std::io::Error;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::Path;
     use std::process::exit;
@@ -174,7 +182,7 @@ mod simulated {
             Some(CASE) => exit(ended(service::answer(body))),
             Some(TRIAL) => exit(ended(open(TRIAL).and_then(|mut host| {
                 let told = catch_unwind(AssertUnwindSafe(|| told(test, body)));
-                host.say(&told.map_err(|_| Error::new(ErrorKind::Other, "a panic, see above"))?)
+                host.say(&told.map_err(|_| Error::other("a panic, see above"))?)
             }))),
             _ => told(test, body),
         }
@@ -215,7 +223,8 @@ mod simulated {
         let again = Again::Test(within(test.name).to_owned());
         let kept = Path::new(test.manifest).join(test.repros);
         let repros = if cli::in_ci() { root() } else { kept.clone() };
-        Ok(trial(&service, &budget, &kept, repros, again))
+        let show = Show { shrinking: test.shrink, again };
+        Ok(trial(&service, &budget, &kept, repros, show))
     }
 
     /// What a person reads, and whether it is as expected.

@@ -45,6 +45,7 @@ fn named(name: &'static str) -> Test {
         features: "",
         repros: REPROS,
         violated: false,
+        shrink: false,
     }
 }
 
@@ -122,7 +123,8 @@ async fn no_number_twice(trial: Trial) -> Verdict {
 /// Faults, operations and nodes are left out until none is too many.
 #[test]
 fn a_violation_is_made_small() {
-    let test = Test { violated: true, ..named("service::a_violation_is_made_small") };
+    let test = named("service::a_violation_is_made_small");
+    let test = Test { violated: true, shrink: true, ..test };
     let text = told(&test, no_number_twice);
     assert!(text.contains("shrunk to 1 nodes, 2 ops, 1 faults"), "{text}");
     assert!(text.contains("VIOLATED   given twice: 1"), "{text}");

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use world::case::Network;
+use world::case::{MAX_NODES, Network};
 use world::parts::{Trace, nanos};
 use world::{Faults, Happening, Origin, TraceEvent};
 
@@ -239,6 +239,7 @@ impl State {
                     self.machines.push(Machine::default());
                 }
             }
+            assert!(self.names.len() <= MAX_NODES, "{name}: expected at most {MAX_NODES} machines");
             self.groups.push(Group { name: name.to_owned(), count });
         }
         let ids = (0..).map(NodeId).zip(&self.names).filter(|(_, there)| there.0 == name);
