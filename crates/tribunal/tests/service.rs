@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -254,8 +253,9 @@ fn a_body_without_clients_is_refused() {
 
 /// This test program, with one test to run.
 #[cfg(not(madsim))]
-fn again(test: &str) -> Command {
-    let mut again = Command::new(std::env::current_exe().expect("there is a program"));
+fn again(test: &str) -> std::process::Command {
+    let mut again =
+        std::process::Command::new(std::env::current_exe().expect("there is a program"));
     again.args([test, "--exact", "--nocapture"]);
     again
 }
