@@ -27,9 +27,18 @@ const ONLY: [(&str, &[&str]); 4] = [
 ];
 
 /// Other people's simulators, and who names them: the benchmark, the shell, which compiles for one
-/// in tokio's place, the engines that run it and users' services there, and the tests of the latter.
+/// in tokio's place, the engines that run it and users' services there, the tests of the latter,
+/// and the services that stand for a user's.
 const PEERS: [&str; 2] = ["madsim", "turmoil"];
-const PEERS_NAMED_BY: [&str; 5] = ["bench-peers", "engine-madsim", "service", "shell", "tribunal"];
+const PEERS_NAMED_BY: [&str; 7] = [
+    "bench-peers",
+    "engine-madsim",
+    "own-service",
+    "own-service-axum",
+    "service",
+    "shell",
+    "tribunal",
+];
 
 /// The crates that print: the command line, the benchmark whose product is a table, and a user's
 /// test, which tells what its trial has shown.

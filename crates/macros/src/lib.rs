@@ -10,7 +10,7 @@ use syn::{Error, ItemFn, LitBool, LitInt, LitStr, parse_macro_input};
 /// simulation that crashes, cuts and pauses its nodes. See `tribunal::service`.
 ///
 /// - `seeds = 200`: how many cases are tried (200 if not said)
-/// - `faults = "crash,cut,pause"`: what goes wrong in them (every kind that can be had, if not said)
+/// - `faults = "crash,cut,pause"`: what goes wrong in them (whatever can be had, if not said)
 /// - `calls = 20`: the most calls of a case (20 if not said)
 /// - `deadline_s = 20`: how long a case may take in real time, in seconds (20 if not said)
 /// - `expected = "violated"`: passes if a violation is found, and fails if not

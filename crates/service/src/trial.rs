@@ -161,8 +161,8 @@ impl Trial {
     /// recorded as ok, an error as info, and so is a client that is not told in time.
     ///
     /// # Panics
-    /// If it was called before, if there is no node or no client, or if an operation cannot stand in
-    /// a file.
+    /// If it was called before, if there is no node or no client, or if an operation cannot stand
+    /// in a file.
     pub async fn clients<Op, Ret, S, F, Fut>(
         &self,
         count: u16,

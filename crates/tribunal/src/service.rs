@@ -7,8 +7,9 @@
 //! use std::collections::BTreeSet;
 //! use tribunal::prelude::{Just, Outcome, Verdict};
 //! use tribunal::{Client, Failure, Trial};
-//! # async fn serve(_: std::net::SocketAddr, _: std::path::PathBuf) -> std::io::Result<()> { Ok(()) }
-//! # async fn ask(_: std::net::SocketAddr) -> std::io::Result<u32> { Ok(0) }
+//! # use std::{io, net::SocketAddr, path::PathBuf};
+//! # async fn serve(_: SocketAddr, _: PathBuf) -> io::Result<()> { Ok(()) }
+//! # async fn ask(_: SocketAddr) -> io::Result<u32> { Ok(0) }
 //!
 //! #[tribunal::test(seeds = 200, faults = "crash,cut,pause")]
 //! async fn no_ticket_is_given_twice(trial: Trial) -> Verdict {
@@ -43,8 +44,10 @@
 //! ```toml
 //! [target.'cfg(not(madsim))'.dependencies]
 //! tokio = { version = "1", features = ["net", "rt", "time", "io-util", "macros"] }
-//! [target.'cfg(madsim)'.dependencies]
-//! tokio = { package = "madsim-tokio", version = "0.2.30", features = ["net", "rt", "time", "io-util", "macros"] }
+//! [target.'cfg(madsim)'.dependencies.tokio]
+//! package = "madsim-tokio"
+//! version = "0.2.30"
+//! features = ["net", "rt", "time", "io-util", "macros"]
 //! ```
 //!
 //! Each case runs in a process of its own. A failing one is made small (faults, operations, nodes),

@@ -1,4 +1,4 @@
-//! Tickets over HTTP, with axum: each `POST /tickets` is answered by a number that nobody else gets.
+//! Tickets over HTTP, with axum: `POST /tickets` is answered by a number that nobody else gets.
 //!
 //! `axum::serve` needs a real runtime, so each accepted stream is served by hyper: three lines, on
 //! tokio and on the simulator alike.
@@ -60,7 +60,8 @@ impl Tickets {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let lines: String = (self.written..self.given).map(|number| format!("{number}\n")).collect();
+        let new = self.written..self.given;
+        let lines: String = new.map(|number| format!("{number}\n")).collect();
         if !lines.is_empty() {
             self.file.write_all(lines.as_bytes())?;
             self.file.sync_data()?;
@@ -110,7 +111,8 @@ pub async fn serve(address: SocketAddr, folder: &Path, writes: Writes) -> io::Re
 /// If there is no answer, or none that is a number.
 pub async fn ask(address: SocketAddr) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let stream = TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
     let request = Request::post("/tickets").header("host", "tickets").body(String::new())?;
     let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
