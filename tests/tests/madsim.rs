@@ -4,7 +4,10 @@
 //! it, whatever flags and folders the environment names.
 
 use engine_madsim::{Madsim, Profile, StartError};
-use explorer::{AnyScenario, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, seed_of};
+use explorer::{
+    AnyScenario, Budget, Engine, Expected, Narrow, Progress, Replayed, Report, Verdict, repro,
+    seed_of,
+};
 use libtest_mimic::{Arguments, Failed, Trial};
 use node::{Mutation, MutationKind};
 use std::fs;
@@ -34,8 +37,9 @@ fn main() -> ExitCode {
     // What is handled twice does no harm here, see `scenarios/tests/controls.rs`.
     for kind in MutationKind::ALL.into_iter().filter(|kind| *kind != MutationKind::HandleTwice) {
         let name = format!("madsim::mutants::{}", kind.name());
-        trials.push(Trial::test(name, move || is_found(kind.into())));
+        trials.push(Trial::test(name, move || is_found(&kind.into())));
     }
+    trials.push(Trial::test("repros_travel", repros_travel));
     trials.push(Trial::test("the_worker_passes_its_own_tests", || passes("test", &["--lib"])));
     trials.push(Trial::test("the_worker_is_linted", || {
         passes("clippy", &["--lib", "--bins", "--tests", "--", "--deny", "warnings"])
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
     }
     trials.push(Trial::test("a_worker_without_the_flag", a_worker_without_the_flag));
     trials.push(Trial::test("strangers_are_refused", strangers_are_refused));
+    trials.push(Trial::test("a_program_without_its_sources", a_program_without_its_sources));
     trials.push(Trial::test("a_worker_that_dies", a_worker_that_dies));
     trials.push(Trial::test("a_case_without_an_end", a_case_without_an_end));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -62,12 +67,12 @@ fn named(name: &str) -> Result<Box<dyn AnyScenario>, Failed> {
 
 fn explore(
     scenario: &dyn AnyScenario,
-    profile: Profile,
+    profile: Option<Profile>,
     seeds: u64,
     mutant: Option<Mutation>,
 ) -> Result<Report, Failed> {
-    let engine = Some(tests::madsim(profile)?);
-    let narrow = Narrow { mutant, engine, ..Narrow::default() };
+    let engine = profile.map(tests::madsim).transpose()?;
+    let narrow = Narrow { mutant: mutant.map(Into::into), engine, ..Narrow::default() };
     let budget = Budget { narrow, first: true, ..Budget::seeds(seeds) };
     let report = scenario.explore(&budget, &Progress::default());
     match &report.broken {
@@ -79,13 +84,13 @@ fn explore(
 /// A scenario that must hold does so, and an exhibit is found broken.
 fn stands(scenario: &dyn AnyScenario, profile: Profile) -> Result<(), Failed> {
     if scenario.shape().expected == Expected::Violated {
-        let report = explore(scenario, profile, SEARCH, None)?;
+        let report = explore(scenario, Some(profile), SEARCH, None)?;
         return match report.verdict().is_violated() {
             true => Ok(()),
             false => Err(format!("it was not found broken in {} cases", report.cases).into()),
         };
     }
-    let report = explore(scenario, profile, CASES, None)?;
+    let report = explore(scenario, Some(profile), CASES, None)?;
     match report.findings.first() {
         Some(found) => Err(format!("seed {}: {}", found.seed, found.anomaly).into()),
         None if report.operations.1 == 0 => Err("no operation took effect".into()),
@@ -93,13 +98,52 @@ fn stands(scenario: &dyn AnyScenario, profile: Profile) -> Result<(), Failed> {
     }
 }
 
-/// A generic planted bug is found, by the scenario that logs most.
-fn is_found(mutant: Mutation) -> Result<(), Failed> {
-    let scenario = scenarios::two_phase_commit::two_phase_commit();
-    let report = explore(&scenario, Profile::Network, SEARCH, Some(mutant))?;
-    match report.verdict() {
-        Verdict::Violated(_) => Ok(()),
-        verdict => Err(format!("{verdict} in {} cases", report.cases).into()),
+/// A generic planted bug is found in every protocol, on the heap and here.
+fn is_found(mutant: &Mutation) -> Result<(), Failed> {
+    let holding = scenarios::registry().into_iter();
+    for scenario in holding.filter(|scenario| scenario.shape().expected == Expected::Holds) {
+        for profile in [None, Some(Profile::Network)] {
+            let report = explore(&*scenario, profile, SEARCH, Some(mutant.clone()))?;
+            if !report.verdict().is_violated() {
+                let (name, on) = (scenario.name(), profile.map_or("heap", Profile::name));
+                let (verdict, cases) = (report.verdict(), report.cases);
+                return Err(format!("{name} on {on}: {verdict} in {cases} cases").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is placed at an effect, on a message or on a call means the same on both engines: a planted
+/// bug's repro of the one fails on the other, with its signature.
+fn repros_travel() -> Result<(), Failed> {
+    let madsim = tests::madsim(Profile::Network)?;
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("repros");
+    let planted = ["mutants", "naive"].map(|folder| repro::below(&root.join(folder)));
+    let (mut to_madsim, mut to_heap) = (0, 0);
+    for path in planted.iter().flatten() {
+        let text = repro::read(path)?;
+        let header = repro::header(path, &text)?;
+        let other = match header.engine.as_deref() {
+            None => Some(&madsim),
+            Some("madsim") => None,
+            Some(_) => continue,
+        };
+        // A scenario's own bugs are on the heap alone.
+        let case = &text.parse::<toml::Table>()?["case"];
+        let mutant = case.get("mutant").and_then(toml::Value::as_str);
+        if mutant.is_some_and(|id| id.parse::<Mutation>().is_err()) {
+            continue;
+        }
+        let replay = named(&header.case.scenario)?.replay_on(other, path, &text)?;
+        if replay.replayed != Replayed::Reproduces {
+            return Err(format!("{}: {:?}", path.display(), replay.replayed).into());
+        }
+        *if other.is_some() { &mut to_madsim } else { &mut to_heap } += 1;
+    }
+    match (to_madsim, to_heap) {
+        (0, _) | (_, 0) => Err(format!("{to_madsim} to madsim, {to_heap} to the heap").into()),
+        _ => Ok(()),
     }
 }
 
@@ -170,6 +214,30 @@ fn strangers_are_refused() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// An installed program says how its worker is installed, and takes the one that is.
+fn a_program_without_its_sources() -> Result<(), Failed> {
+    let bin = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("installed/bin");
+    fs::create_dir_all(&bin)?;
+    let worker = bin.join("engine-madsim");
+    let _before = fs::remove_file(&worker);
+    let start = || Madsim::installed(Profile::Network, &bin.join("tribunal"), "/gone".into());
+    let said = start().err().ok_or("there is no worker")?.to_string();
+    for expected in ["not at /gone", "cargo install", "--cfg madsim", "installed"] {
+        if !said.contains(expected) {
+            return Err(format!("{expected:?} is not in: {said}").into());
+        }
+    }
+    let other = hello().replace(env!("CARGO_PKG_VERSION"), "0.0.9");
+    fs::rename(impostor("older", &other, "cat >/dev/null")?, &worker)?;
+    let said = start().err().ok_or("its worker is of another version")?.to_string();
+    if !said.contains("of Tribunal 0.0.9") {
+        return Err(said.into());
+    }
+    fs::copy(engine_madsim::build()?, &worker)?;
+    let verdict = start()?.judge("two_phase_commit", &case(1), false).0.verdict;
+    if verdict == Verdict::Holds { Ok(()) } else { Err(verdict.to_string().into()) }
 }
 
 /// What an engine with such a worker says of a case.

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         let name = name.to_string_lossy().replace('\\', "/");
         let shown = format!("tests/repros/{name}.toml");
         Trial::test(name, move || {
-            let note = tests::stands(&scenarios::registry(), &path).map_err(Failed::from)?;
+            let note = tests::stands(&planted::registry(), &path).map_err(Failed::from)?;
             if let Some(note) = note {
                 eprintln!("note: {shown}: {note}");
             }

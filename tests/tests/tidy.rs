@@ -7,21 +7,23 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
-const ROWS: [&[&str]; 7] = [
+const ROWS: [&[&str]; 8] = [
     &["codec", "history", "macros", "node"],
     &["checkers", "protocols", "world"],
-    &["explorer", "shell"],
+    &["explorer", "mutants", "shell"],
     &["scenarios", "worker"],
+    &["planted"],
     &["engine-madsim", "engine-real", "service"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];
 
 /// Crates that may use even less: judges never see the world, protocols know nothing of
-/// simulation, and a search knows no protocol.
-const ONLY: [(&str, &[&str]); 4] = [
+/// simulation and their mutants no more, and a search knows no protocol.
+const ONLY: [(&str, &[&str]); 5] = [
     ("checkers", &["history"]),
     ("explorer", &["checkers", "codec", "history", "node", "world"]),
+    ("mutants", &["node", "protocols"]),
     ("protocols", &["node"]),
     ("shell", &["codec", "node", "protocols"]), // protocols for its bench alone
 ];

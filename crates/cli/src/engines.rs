@@ -44,18 +44,21 @@ fn others() -> Vec<Entry> {
 
 #[cfg(feature = "built-in")]
 fn start(name: &str) -> Result<Option<Arc<dyn Engine>>, Failure> {
+    let program = || {
+        let program = std::env::current_exe();
+        program.map_err(|error| Failure::ours(format!("cannot find this program: {error}")))
+    };
     if name == engine_real::NAME {
-        let program = std::env::current_exe()
-            .map_err(|error| Failure::ours(format!("cannot find this program: {error}")))?;
-        return Ok(Some(Arc::new(Real::new(program, std::env::temp_dir()))));
+        return Ok(Some(Arc::new(Real::new(program()?, std::env::temp_dir()))));
     }
     let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.name() == name) else {
         return Ok(None);
     };
-    if !engine_madsim::is_built() {
+    if engine_madsim::is_unbuilt() {
         eprintln!("building the worker of the madsim engine, which takes a minute or two");
     }
-    Madsim::start(profile).map(Some).map_err(|error| Failure::ours(error.to_string()))
+    let engine = Madsim::start_beside(profile, &program()?);
+    engine.map(Some).map_err(|error| Failure::ours(error.to_string()))
 }
 
 #[cfg(not(feature = "built-in"))]

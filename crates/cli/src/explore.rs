@@ -2,19 +2,21 @@
 
 use crate::exit::{self, Failure};
 use crate::results::{Results, say};
-use crate::{Registry, engines, find, output, repros};
+use crate::{Registry, engines, find, nearest, output, repros};
 use clap::Args;
 use explorer::any::On;
-use explorer::{AnyScenario, Broken, Budget, Expected, Narrow, Progress, Report, Verdict, repro};
+use explorer::{
+    AnyScenario, Broken, Budget, Engine, Expected, Narrow, Progress, Report, Verdict, repro,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use node::Mutation;
+use node::MutationKind;
 use std::io::IsTerminal as _;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use world::{Faults, Seed};
+use world::{Faults, Mutant, Seed};
 
 /// Cases of a scenario when nothing is said: with all scenarios, about a minute on two cores.
 const DEFAULT_SEEDS: u64 = 100_000;
@@ -48,7 +50,7 @@ pub(crate) struct Arguments {
     engine: Option<String>,
     /// Plant a bug; `tribunal list` shows them
     #[arg(long, value_name = "ID")]
-    mutant: Option<Mutation>,
+    mutant: Option<Mutant>,
     /// Name another stream of seeds: a number, 0x… or decimal
     #[arg(long, value_name = "C")]
     campaign: Option<Seed>,
@@ -102,23 +104,50 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     } else {
         arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
     };
+    let engine = engines::named(arguments.engine.as_deref())?;
+    for scenario in &chosen {
+        planted(*scenario, arguments.mutant.as_ref(), engine.as_deref())?;
+    }
     // What cannot be written at the end should be known at the start.
     repros::writable(&repros::root(arguments.repros.as_deref()))?;
     let mut results = Results::open(arguments.json, arguments.out.as_deref())?;
     let stop = stop_on_interrupt()?;
-    let code = campaigns(&chosen, arguments, &stop, &mut results);
+    let code = campaigns(&chosen, arguments, engine.as_ref(), &stop, &mut results);
     let closed = results.close();
     let code = code?;
     closed.map(|()| code)
 }
 
+/// Whether the bug is a generic one, or the scenario's own, which only the heap engine has.
+fn planted(
+    scenario: &dyn AnyScenario,
+    mutant: Option<&Mutant>,
+    engine: Option<&dyn Engine>,
+) -> Result<(), Failure> {
+    let Some(Mutant::Own(asked)) = mutant else { return Ok(()) };
+    if let Some(engine) = engine {
+        let name = engine.name();
+        return Err(Failure::usage(format!("{name} has no mutant {asked:?}: the heap engine has")));
+    }
+    let own = scenario.mutants().into_iter().map(|(id, _)| id);
+    if own.clone().any(|id| id == asked) {
+        return Ok(());
+    }
+    let all = own.chain(MutationKind::ALL.map(MutationKind::name));
+    Err(Failure::usage(format!(
+        "{} has no mutant {asked:?}: the nearest is {:?}; `tribunal list` shows all",
+        scenario.name(),
+        nearest(all, asked)
+    )))
+}
+
 fn campaigns(
     chosen: &[&dyn AnyScenario],
     arguments: &Arguments,
+    engine: On<'_>,
     stop: &AtomicBool,
     results: &mut Results,
 ) -> Result<u8, Failure> {
-    let engine = engines::named(arguments.engine.as_deref())?;
     let mut code = exit::HOLDS;
     let named = !arguments.scenarios.is_empty();
     if !arguments.json {
@@ -128,7 +157,7 @@ fn campaigns(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let report = campaign(*scenario, arguments, engine.as_ref(), stop);
+        let report = campaign(*scenario, arguments, engine, stop);
         results.line(&output::report_json(&report))?;
         if !arguments.json {
             say(output::table_row(&report))?;
@@ -143,7 +172,7 @@ fn campaigns(
         if let Some(broken) = &report.broken {
             return Err(unfit(&report, broken));
         }
-        show_failures(*scenario, &report, arguments, engine.as_ref(), results)?;
+        show_failures(*scenario, &report, arguments, engine, results)?;
         code = worse(code, judge(&report, named));
     }
     Ok(code)

@@ -109,13 +109,16 @@ fn carry_out(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
 fn find<'a>(registry: &'a Registry, name: &str) -> Result<&'a dyn AnyScenario, Failure> {
     let found = registry.iter().find(|scenario| scenario.name() == name);
     found.map(|scenario| &**scenario).ok_or_else(|| {
-        let nearest = registry
-            .iter()
-            .map(|scenario| scenario.name())
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
-            .unwrap_or_default();
+        let nearest = nearest(registry.iter().map(|scenario| scenario.name()), name);
         Failure::usage(format!(
             "no scenario {name:?}: the nearest is {nearest:?}; `tribunal list` shows all"
         ))
     })
+}
+
+/// The one of these names that is most like another.
+fn nearest<T: AsRef<str> + Default>(names: impl IntoIterator<Item = T>, name: &str) -> T {
+    let likeness = |other: &T| strsim::jaro_winkler(other.as_ref(), name);
+    let best = names.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.unwrap_or_default()
 }

@@ -33,7 +33,17 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
         };
         say(format!("  {:<40} {expected:<8} {}", scenario.name(), scenario.about()))?;
     }
-    say("\nmutants (of any scenario; NAME(Variant) confines one to a record, message or timer)")?;
+    say("\nmutants of one scenario (class, who must find it, what is wrong)")?;
+    for scenario in registry {
+        let mutants = scenario.mutants();
+        if !mutants.is_empty() {
+            say(format!("  of {}", scenario.name()))?;
+        }
+        for (id, about) in mutants {
+            say(format!("    {id:<24} {about}"))?;
+        }
+    }
+    say("\nmutants of any scenario; NAME(Variant) confines one to a record, message or timer")?;
     for kind in MutationKind::ALL {
         say(format!("  {:<40} {}", kind.name(), kind.describe()))?;
     }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(scenarios::registry())
+    cli::run(planted::registry())
 }

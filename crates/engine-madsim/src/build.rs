@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use worker::flag;
 
-/// Whether the worker has been built before: if not, the first build takes a minute or two.
-pub fn is_built() -> bool {
-    root().is_ok_and(|root| folder(&root).is_dir())
+/// Whether the worker is still to be built: the first build takes a minute or two.
+pub fn is_unbuilt() -> bool {
+    root().is_ok_and(|root| !folder(&root).is_dir())
 }
 
 /// Builds the worker where that is needed, and says where it is.

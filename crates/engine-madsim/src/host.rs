@@ -18,12 +18,20 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Why the engine cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The worker is built from sources.
+    /// The worker is built from sources, and none was installed either.
     #[error(
-        "the madsim engine builds its worker from Tribunal's sources, which are not at {}: run \
-         it from a clone",
-        .0.display()
+        "the madsim engine builds its worker from Tribunal's sources, which are not at {} any \
+         more, and there is none at {}. In a clone of version {}, this installs it there: {}",
+        .sources.display(), .installed.display(), env!("CARGO_PKG_VERSION"), install(.installed)
     )]
+    NoWorker {
+        /// Where the sources were.
+        sources: PathBuf,
+        /// Where an installed worker would be.
+        installed: PathBuf,
+    },
+    /// What only sources can do.
+    #[error("Tribunal's sources are not at {} any more", .0.display())]
     NoSources(PathBuf),
     /// The worker cannot be built.
     #[error("the worker of the madsim engine: {0}")]
@@ -36,6 +44,17 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// The command that installs a worker: into the folder `bin` of its root.
+fn install(worker: &Path) -> String {
+    let folder = worker.parent().unwrap_or(worker);
+    let mut command = "RUSTFLAGS='--cfg madsim' cargo install --locked".to_owned();
+    command.push_str(" --path crates/engine-madsim");
+    match (folder.file_name(), folder.parent()) {
+        (Some(bin), Some(root)) if bin == "bin" => command + " --root " + &root.to_string_lossy(),
+        _ => format!("{command}, and copy it to {}", worker.display()),
+    }
 }
 
 /// The madsim engine.
@@ -54,6 +73,35 @@ impl Madsim {
     /// When it cannot be built, or does not say that it simulates.
     pub fn start(profile: Profile) -> Result<Arc<dyn Engine>, StartError> {
         Ok(Arc::new(Self { profile, ..Self::with(build()?, DEADLINE)? }))
+    }
+
+    /// As [`Madsim::start`], for a program that may have been installed: where the sources that it
+    /// was compiled from are gone, its worker is the one that was installed beside it.
+    ///
+    /// # Errors
+    /// When there is none, or it does not say that it is of this version and simulates.
+    pub fn start_beside(profile: Profile, program: &Path) -> Result<Arc<dyn Engine>, StartError> {
+        match Self::start(profile) {
+            Err(StartError::NoSources(sources)) => Self::installed(profile, program, sources),
+            started => started,
+        }
+    }
+
+    /// The engine of a program whose sources, which were there, are gone.
+    ///
+    /// # Errors
+    /// When there is no worker beside it, or it does not say that it is of this version and
+    /// simulates.
+    pub fn installed(
+        profile: Profile,
+        program: &Path,
+        sources: PathBuf,
+    ) -> Result<Arc<dyn Engine>, StartError> {
+        let installed = program.with_file_name(env!("CARGO_PKG_NAME"));
+        if !installed.is_file() {
+            return Err(StartError::NoWorker { sources, installed });
+        }
+        Ok(Arc::new(Self { profile, ..Self::with(installed, DEADLINE)? }))
     }
 
     /// An engine with another program as its worker, which has so long for a case.

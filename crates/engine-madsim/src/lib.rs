@@ -55,7 +55,7 @@ mod request;
 pub mod worker;
 
 #[cfg(not(madsim))]
-pub use build::{build, cargo, is_built};
+pub use build::{build, cargo, is_unbuilt};
 #[cfg(not(madsim))]
 pub use host::{Madsim, StartError};
 pub use request::Request;

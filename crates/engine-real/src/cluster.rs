@@ -11,8 +11,10 @@ use node::{Node, NodeId};
 use shell::Clock as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
 use world::{CaseOf, Happening, Kind, Place};
 
 /// How often somebody looks whether a process has ended by itself.
@@ -36,6 +38,8 @@ enum Act {
 #[derive(Default)]
 struct Machine {
     process: Option<Process>,
+    /// A process was started and cannot be called yet.
+    starting: bool,
     /// How often it was started.
     starts: u32,
     /// How often it has gone down.
@@ -43,6 +47,9 @@ struct Machine {
     stopped_until: Option<Duration>,
     retired: bool,
 }
+
+/// A process that can be called, and where.
+type Started = Result<(NodeId, Process, SocketAddr), StartError>;
 
 /// A cluster of processes.
 pub(crate) struct Cluster<'a, N: Node> {
@@ -54,6 +61,8 @@ pub(crate) struct Cluster<'a, N: Node> {
     machines: Vec<Machine>,
     acts: BTreeMap<(Duration, u32), Act>,
     planned: u32,
+    /// Those that start, while faults go on.
+    starting: JoinSet<Started>,
     /// Faults that have found their place.
     pub(crate) struck: BTreeSet<usize>,
 }
@@ -76,24 +85,16 @@ impl<'a, N: Node> Cluster<'a, N> {
             machines: case.nodes.iter().map(|_| Machine::default()).collect(),
             acts: BTreeMap::new(),
             planned: 0,
+            starting: JoinSet::new(),
             struck: BTreeSet::new(),
         };
         for (node, deployment) in cluster.nodes().zip(deployments) {
             deployment.write(&cluster.file(node, "toml"))?;
         }
-        let mut starting = Vec::new();
         for node in cluster.nodes() {
-            let mut process = cluster.spawn(node)?;
-            starting.push(tokio::task::spawn_blocking(move || {
-                process.ready(node).map(|address| (node, process, address))
-            }));
+            cluster.boot(node)?;
         }
-        for started in starting {
-            let started = started.await.map_err(|error| Trouble::Broken(error.to_string()))?;
-            let (node, process, address) = started?;
-            links.place(node, Some(address));
-            cluster.machines[node.index()].process = Some(process);
-        }
+        cluster.all_started().await?;
         Ok(cluster)
     }
 
@@ -141,14 +142,17 @@ impl<'a, N: Node> Cluster<'a, N> {
             let next = self.acts.first_key_value().map_or(end, |((at, _), _)| *at).min(end);
             while self.links.clock.now() < next {
                 self.look()?;
-                let soon = self.links.clock.now() + LOOK;
-                self.links.clock.sleep_until(next.min(soon)).await;
+                let soon = next.min(self.links.clock.now() + LOOK);
+                tokio::select! {
+                    () = self.links.clock.sleep_until(soon) => {}
+                    Some(started) = self.starting.join_next() => self.welcome(started)?,
+                }
             }
             if next == end {
                 return self.heal().await;
             }
             if let Some((_, act)) = self.acts.pop_first() {
-                self.act(act).await?;
+                self.act(act)?;
             }
         }
     }
@@ -162,7 +166,7 @@ impl<'a, N: Node> Cluster<'a, N> {
         self.plan(self.links.clock.now().saturating_add(after), act);
     }
 
-    async fn act(&mut self, act: Act) -> Result<(), Trouble> {
+    fn act(&mut self, act: Act) -> Result<(), Trouble> {
         match act {
             Act::Strike(fault) => self.strike(fault),
             Act::Lift(fault) => {
@@ -171,7 +175,7 @@ impl<'a, N: Node> Cluster<'a, N> {
             }
             Act::Boot(node, downs) => {
                 if self.machines[node.index()].downs == downs {
-                    self.boot(node).await?;
+                    self.boot(node)?;
                 }
             }
             Act::Resume(node, until) => {
@@ -244,17 +248,33 @@ impl<'a, N: Node> Cluster<'a, N> {
         }
     }
 
-    async fn boot(&mut self, node: NodeId) -> Result<(), Trouble> {
+    fn boot(&mut self, node: NodeId) -> Result<(), Trouble> {
         let machine = &self.machines[node.index()];
-        if machine.process.is_some() || machine.retired {
+        if machine.process.is_some() || machine.starting || machine.retired {
             return Ok(());
         }
         let mut process = self.spawn(node)?;
-        let ready = move || process.ready(node).map(|address| (process, address));
-        let ready = tokio::task::spawn_blocking(ready).await;
-        let (process, address) = ready.map_err(|error| Trouble::Broken(error.to_string()))??;
+        self.machines[node.index()].starting = true;
+        let ready = move || process.ready(node).map(|address| (node, process, address));
+        self.starting.spawn_blocking(ready);
+        Ok(())
+    }
+
+    /// A process can be called from now on.
+    fn welcome(&mut self, started: Result<Started, JoinError>) -> Result<(), Trouble> {
+        let started = started.map_err(|error| Trouble::Broken(error.to_string()))?;
+        let (node, process, address) = started?;
         self.links.place(node, Some(address));
-        self.machines[node.index()].process = Some(process);
+        let machine = &mut self.machines[node.index()];
+        machine.starting = false;
+        machine.process = Some(process);
+        Ok(())
+    }
+
+    async fn all_started(&mut self) -> Result<(), Trouble> {
+        while let Some(started) = self.starting.join_next().await {
+            self.welcome(started)?;
+        }
         Ok(())
     }
 
@@ -290,9 +310,9 @@ impl<'a, N: Node> Cluster<'a, N> {
             if self.machines[node.index()].stopped_until.is_some() {
                 self.resume(node);
             }
-            self.boot(node).await?;
+            self.boot(node)?;
         }
-        Ok(())
+        self.all_started().await
     }
 
     /// Whether every process that should run does.

@@ -85,12 +85,14 @@ pub const KINDS: Faults = Faults::of(&[
 /// Cases that run side by side: they mostly wait.
 const SIDE_BY_SIDE: NonZero<usize> = NonZero::new(8).unwrap();
 
+/// Runs of all engines in this process, so that each has a folder of its own.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
 /// Runs cases with processes of a program that knows `serve`.
 #[derive(Debug)]
 pub struct Real {
     program: PathBuf,
     folder: PathBuf,
-    runs: AtomicU64,
     kills: AtomicU64,
     cuts: AtomicU64,
     stops: AtomicU64,
@@ -103,7 +105,6 @@ impl Real {
         Self {
             program: program.into(),
             folder: folder.into(),
-            runs: AtomicU64::new(0),
             kills: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
             stops: AtomicU64::new(0),
@@ -122,7 +123,7 @@ impl Real {
         case: &CaseFor<S>,
         recording: bool,
     ) -> (Outcome, Record) {
-        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("tribunal-real-{}-{run}", std::process::id());
         let folder = Folder(self.folder.join(name));
         if let Err(error) = fs::create_dir_all(&folder.0) {

@@ -12,7 +12,7 @@ use node::{
     Answer, Context, Cx, Dice, Effect, Incarnation, Node, NodeId, RequestId, Step, StepId, mix,
 };
 use std::collections::{BTreeMap, VecDeque};
-use world::{CaseOf, Clock, Happening, Origin, Scene, TraceEvent, Uses};
+use world::{CaseOf, Clock, Happening, Mutant, Origin, Scene, TraceEvent, Uses};
 
 /// What happened at a moment of the run.
 #[derive_where(Clone)]
@@ -219,7 +219,7 @@ impl<'a, N: Node> Stage<'a, N> {
                 *self.handled.entry(request).or_default() += 1;
                 self.deliveries += 1;
                 let text = format!("{op:?}");
-                match &self.case.mutant {
+                match self.case.mutant.as_ref().and_then(Mutant::generic) {
                     None => node.on_request(request, op, cx),
                     Some(bug) => bug.on_request(node, request, op, cx),
                 }
@@ -228,7 +228,7 @@ impl<'a, N: Node> Stage<'a, N> {
             Told::Message(from, msg) => {
                 self.deliveries += 1;
                 let text = format!("{msg:?}");
-                match &self.case.mutant {
+                match self.case.mutant.as_ref().and_then(Mutant::generic) {
                     None => node.on_message(from, msg, cx),
                     Some(bug) => bug.on_message(node, from, msg, cx),
                 }
@@ -237,7 +237,7 @@ impl<'a, N: Node> Stage<'a, N> {
             Told::Timer(timer) => {
                 life.timers.retain(|_, armed| *armed != timer);
                 let text = format!("{timer:?}");
-                match &self.case.mutant {
+                match self.case.mutant.as_ref().and_then(Mutant::generic) {
                     None => node.on_timer(timer, cx),
                     Some(bug) => bug.on_timer(node, timer, cx),
                 }
@@ -283,7 +283,7 @@ impl<'a, N: Node> Stage<'a, N> {
             processes: Vec::new(),
         };
         self.cx.context = context(id, &life, at, wall);
-        match &self.case.mutant {
+        match self.case.mutant.as_ref().and_then(Mutant::generic) {
             None => life.node.on_start(log, &mut self.cx),
             Some(bug) => bug.on_start(&mut life.node, log, &mut self.cx),
         }

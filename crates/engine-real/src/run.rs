@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokio::task::LocalSet;
-use world::{CaseOf, FaultKind, Faults, Place, Scene as _, Seed};
+use world::{CaseOf, FaultKind, Faults, Mutant, Place, Scene as _, Seed};
 
 /// Nothing has happened for so long: the run may be over.
 const QUIET: Duration = Duration::from_millis(200);
@@ -201,7 +201,7 @@ async fn deploy<N: Node>(
             scenario: case.scenario.clone(),
             cluster: Seed(links.clock.start().as_nanos() as u64),
             seed: case.seed,
-            mutant: case.mutant.clone(),
+            mutant: case.mutant.as_ref().and_then(Mutant::generic).cloned(),
             start: nanos(links.clock.start()),
             data: folder.to_owned(),
             addresses,

@@ -113,6 +113,8 @@ pub trait AnyScenario: Send + Sync {
     fn about(&self) -> String;
     /// Its shape.
     fn shape(&self) -> Shape;
+    /// The ids of its own planted bugs, with one line about each.
+    fn mutants(&self) -> Vec<(&'static str, &str)>;
     /// Puts it on trial.
     fn explore(&self, budget: &Budget, progress: &Progress) -> Report;
     /// Runs one seed, makes its failure small and tells it; `None` if it does not fail.
@@ -177,6 +179,10 @@ impl<S: Scenario> AnyScenario for S {
         Scenario::shape(self)
     }
 
+    fn mutants(&self) -> Vec<(&'static str, &str)> {
+        Scenario::mutants(self).iter().map(|planted| (planted.id, &*planted.about)).collect()
+    }
+
     fn explore(&self, budget: &Budget, progress: &Progress) -> Report {
         campaign::explore(self, budget, progress)
     }
@@ -187,13 +193,13 @@ impl<S: Scenario> AnyScenario for S {
     }
 
     fn replay_on(&self, engine: On<'_>, path: &Path, text: &str) -> Result<Replay, ReproError> {
-        let repro = repro::parse::<S>(path, text)?;
+        let repro = repro::parse(self, path, text)?;
         let ran = Runner::new(self, engine).record(&repro.case);
         Ok(replayed(self, repro, ran))
     }
 
     fn replay_within(&self, path: &Path, text: &str, steps: u64) -> Result<Replay, ReproError> {
-        let repro = repro::parse::<S>(path, text)?;
+        let repro = repro::parse(self, path, text)?;
         let ran = judge_within(self, &repro.case, Some(steps));
         Ok(replayed(self, repro, ran))
     }
@@ -204,12 +210,12 @@ impl<S: Scenario> AnyScenario for S {
         path: &Path,
         text: &str,
     ) -> Result<Option<Exhibit>, ReproError> {
-        let case = repro::parse::<S>(path, text)?.case;
+        let case = repro::parse(self, path, text)?.case;
         Ok(exhibit_on(Runner::new(self, engine), case, true))
     }
 
     fn refit(&self, engine: On<'_>, path: &Path, text: &str) -> Result<String, ReproError> {
-        let mut repro = repro::parse::<S>(path, text)?;
+        let mut repro = repro::parse(self, path, text)?;
         let runner = Runner::new(self, engine);
         place_again(&runner, &mut repro);
         repro.digest = repro::hex(runner.judge(&repro.case).digest);

@@ -3,6 +3,7 @@
 use crate::engine::Runner;
 use crate::generate::{Narrow, case_of_seed};
 use crate::judge::{Outcome, Record};
+use crate::planted;
 use crate::repro;
 use crate::scenario::{CaseFor, Expected, Scenario, Shape};
 use checkers::{Anomaly, Verdict};
@@ -142,7 +143,7 @@ pub struct Report {
     pub interrupted: bool,
     /// Real time. Nothing else in here depends on it.
     pub elapsed: Duration,
-    /// What the scenario is expected to show.
+    /// What it must show: a planted bug is to be found, unless it is a control.
     pub expected: Expected,
 }
 
@@ -162,11 +163,9 @@ impl Report {
         }
     }
 
-    /// Whether the verdict is the one that the scenario is expected to get. A planted bug is
-    /// expected to be found.
+    /// Whether the verdict is the expected one.
     pub fn is_expected(&self) -> bool {
-        let expected = if self.mutant.is_some() { Expected::Violated } else { self.expected };
-        match expected {
+        match self.expected {
             Expected::Holds => self.verdict().holds(),
             Expected::Violated => self.verdict().is_violated(),
         }
@@ -485,7 +484,7 @@ impl Stats {
             broken: self.broken,
             interrupted,
             elapsed,
-            expected: shape.expected,
+            expected: planted::expected(scenario, budget.narrow.mutant.as_ref()),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::scenario::{CaseFor, Scenario};
 use std::fmt::Debug;
 use std::num::NonZero;
 use std::sync::Arc;
-use world::Faults;
+use world::{Faults, Mutant};
 
 /// An engine other than the heap. Everything that it is told and tells is data, for it may stand in
 /// another process.
@@ -104,6 +104,11 @@ impl<'a, S: Scenario> Runner<'a, S> {
         case: &CaseFor<S>,
         recording: bool,
     ) -> (Outcome, Record) {
+        // Another engine knows no copies: it would run the right protocol instead.
+        if let Some(Mutant::Own(id)) = &case.mutant {
+            let reason = format!("{} has no mutant {id:?}: the heap engine has", engine.name());
+            return (Outcome::unknown(reason), Record::default());
+        }
         match toml::to_string(case) {
             Ok(text) => engine.judge(&self.scenario.name(), &text, recording),
             Err(error) => {

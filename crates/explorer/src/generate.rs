@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::scenario::{CaseFor, ConfigOf, OpOf, Scenario, Shape};
-use node::{Mutation, NodeId, mix};
+use node::{NodeId, mix};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use world::case::{CASE_VERSION, Clients, Profile};
 use world::fault::{Direction, EffectPattern};
 use world::{
-    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Network, Origin, Place, Seed,
-    SyncFailure,
+    Address, Call, Case, Edge, Fault, FaultKind, Faults, Kind, Mutant, Network, Origin, Place,
+    Seed, SyncFailure,
 };
 
 /// How a campaign narrows its cases down.
@@ -25,7 +25,7 @@ pub struct Narrow {
     /// At most so many calls.
     pub max_calls: Option<u16>,
     /// The planted bug.
-    pub mutant: Option<Mutation>,
+    pub mutant: Option<Mutant>,
     /// Where they run, if not on the heap engine: they have only the faults that it has.
     pub engine: Option<Arc<dyn Engine>>,
 }
@@ -171,6 +171,14 @@ fn generate<S: Scenario>(
     c: &mut impl Choices,
 ) -> CaseFor<S> {
     let mut shape = scenario.shape();
+    // A fault at a time meets an idle node more often than one at an effect: there are more of
+    // them, more for them to meet, and time to start again in between.
+    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
+    if timed {
+        shape.plan *= 4;
+        shape.calls *= 3;
+        shape.trouble += Duration::from_secs(2);
+    }
     shape.calls = shape.calls.min(narrow.max_calls.unwrap_or(u16::MAX));
     let nodes = pick(&scenario.cluster(&shape), c);
     let engine = narrow.engine.as_ref().map_or(Faults::ALL, |engine| engine.kinds());
@@ -179,7 +187,6 @@ fn generate<S: Scenario>(
     let heal_at = shape.trouble / 4 + c.moment(shape.trouble * 3 / 4);
     // Calls come in bursts or far apart, and faults where calls are; where faults strike at times,
     // in which a process may have to start, bursts are longer.
-    let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
     let busy = heal_at / c.of(if timed { &[1, 1, 2, 4] } else { &[1, 1, 10, 100] });
     let calls = calls(scenario, &shape, &nodes, (busy, heal_at), c);
     let mut case = Case {
@@ -488,7 +495,8 @@ impl Drafted<'_> {
         c: &mut impl Choices,
     ) -> Option<Kind> {
         let machines = nodes + usize::from(case.clients.count);
-        let slows = matches!(kind, FaultKind::Cut | FaultKind::SlowLink | FaultKind::SlowSync);
+        let slows = matches!(kind, FaultKind::Cut | FaultKind::SlowLink | FaultKind::SlowSync)
+            || self.timed && kind == FaultKind::Pause;
         let trouble = self.shape.trouble;
         let lasts = if slows { c.while_(trouble) } else { c.span(trouble) };
         Some(match kind {

@@ -1,5 +1,6 @@
 //! One run of one case, from the first event to the verdict.
 
+use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
 use node::NodeId;
@@ -35,14 +36,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a case that was not run.
+    pub(crate) fn unknown(reason: String) -> Self {
+        Self::of(Verdict::Unknown(reason))
+    }
+
     /// That of a run of which nothing is known but that it is a finding.
     pub fn violated(
         checker: &'static str,
         class: &'static str,
         message: impl Into<String>,
     ) -> Self {
+        Self::of(Verdict::violated(checker, class, message))
+    }
+
+    /// A verdict, and nothing else.
+    fn of(verdict: Verdict) -> Self {
         Self {
-            verdict: Verdict::violated(checker, class, message),
+            verdict,
             digest: 0,
             ended_at: 0,
             steps: 0,
@@ -68,12 +79,12 @@ pub struct Record {
 
 /// Runs a case and judges it. A panic in a node or in the scenario is a finding.
 pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
-    run(scenario, case, World::new(case)).0
+    watched(scenario, case, Watch::default()).0
 }
 
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
-    judge_within(scenario, case, None)
+    watched(scenario, case, Watch { record: true, steps: None })
 }
 
 /// As [`judge_recorded`], with another bound on the engine's steps.
@@ -82,25 +93,41 @@ pub(crate) fn judge_within<S: Scenario>(
     case: &CaseFor<S>,
     steps: Option<u64>,
 ) -> (Outcome, Record) {
-    let mut world = World::new(case);
-    world.record();
-    if let Some(steps) = steps {
-        world.limit_steps(steps);
-    }
-    let (outcome, world) = run(scenario, case, world);
-    let record = Record {
-        events: world.events().to_vec(),
-        drawn: world.drawn().to_vec(),
-        missed: world.missed(),
-    };
-    (outcome, record)
+    watched(scenario, case, Watch { record: true, steps })
 }
 
-fn run<S: Scenario>(
+/// What is wanted of a run beside its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    /// Every event.
+    record: bool,
+    /// Another bound on the engine's steps.
+    steps: Option<u64>,
+}
+
+/// Runs a case on the right node, or on the broken one that it names.
+fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
+    match planted::own(scenario, case.mutant.as_ref()) {
+        Ok(None) => run(scenario, World::new(case), case, watch),
+        Ok(Some(planted)) => planted.run(case, watch),
+        // Whoever reads a case refuses it before this.
+        Err(reason) => (Outcome::unknown(reason), Record::default()),
+    }
+}
+
+/// Runs a world of this case to its end.
+pub(crate) fn run<S: Scenario>(
     scenario: &S,
-    case: &CaseFor<S>,
     mut world: World<S::Node>,
-) -> (Outcome, World<S::Node>) {
+    case: &CaseFor<S>,
+    watch: Watch,
+) -> (Outcome, Record) {
+    if watch.record {
+        world.record();
+    }
+    if let Some(steps) = watch.steps {
+        world.limit_steps(steps);
+    }
     let verdict = catch(|| {
         let mut invariant = scenario.invariant();
         while world.step() {
@@ -125,7 +152,15 @@ fn run<S: Scenario>(
         marks: world.marks().iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect(),
         uses: world.uses(),
     };
-    (outcome, world)
+    let record = match watch.record {
+        false => Record::default(),
+        true => Record {
+            events: world.events().to_vec(),
+            drawn: world.drawn().to_vec(),
+            missed: world.missed(),
+        },
+    };
+    (outcome, record)
 }
 
 /// What the end of a run says by itself.

@@ -4,6 +4,7 @@
 //! - [`generate`]: cases out of seeds, or out of a fuzzer's bytes
 //! - [`mod@judge`]: one run of one case
 //! - [`engine`]: where it runs, if not on the heap engine
+//! - [`planted`]: a scenario's own planted bugs
 //! - [`campaign`]: many seeds on all cores
 //! - [`mod@shrink`]: smaller cases with the same signature
 //! - [`repro`]: saved cases
@@ -15,6 +16,7 @@ pub mod campaign;
 pub mod engine;
 pub mod generate;
 pub mod judge;
+pub mod planted;
 pub mod repro;
 pub mod scenario;
 pub mod shrink;
@@ -29,6 +31,7 @@ pub use checkers::{Anomaly, Verdict};
 pub use engine::Engine;
 pub use generate::{Narrow, case_of_bytes, case_of_seed};
 pub use judge::{Outcome, Record, judge, judge_recorded};
+pub use planted::Planted;
 pub use repro::{Repro, ReproError, Status};
 pub use scenario::{CaseFor, ConfigOf, Expected, OpOf, Run, Scenario, Shape};
 pub use shrink::{Shrunk, shrink};

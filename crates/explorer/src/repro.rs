@@ -1,6 +1,7 @@
 //! Repros: a saved case with its expected verdict, one TOML file each. The only file that this
 //! library writes.
 
+use crate::planted;
 use crate::scenario::{CaseFor, Scenario};
 use checkers::Anomaly;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -258,12 +259,17 @@ pub fn header(path: &Path, text: &str) -> Result<Header, ReproError> {
 ///
 /// # Errors
 /// Names the place and what was expected.
-pub fn parse<S: Scenario>(path: &Path, text: &str) -> Result<Repro<CaseFor<S>>, ReproError> {
+pub fn parse<S: Scenario>(
+    scenario: &S,
+    path: &Path,
+    text: &str,
+) -> Result<Repro<CaseFor<S>>, ReproError> {
     header(path, text)?;
     let refuse = |reason: String| ReproError::Text { path: path.to_owned(), reason };
     let repro: Repro<CaseFor<S>> =
         toml::from_str(text).map_err(|error| refuse(one_line(text, &error)))?;
-    repro.case.check().map_err(|reason| refuse(format!("case: {reason}")))?;
+    let sound = repro.case.check().and_then(|()| planted::known(scenario, &repro.case));
+    sound.map_err(|reason| refuse(format!("case: {reason}")))?;
     Ok(repro)
 }
 

@@ -1,5 +1,6 @@
 //! The scenario: what to try, and what must hold.
 
+use crate::planted::Planted;
 use checkers::Verdict;
 use history::{History, Outcome};
 use node::{Node, NodeId};
@@ -141,6 +142,11 @@ pub trait Scenario: Send + Sync + 'static {
     /// Whether a case is one that the scenario speaks of. The shrinker asks before every run.
     fn valid(&self, _case: &CaseFor<Self>) -> bool {
         true
+    }
+
+    /// Its own planted bugs: each is run when a case names it.
+    fn mutants(&self) -> &[Planted<OpOf<Self>, ConfigOf<Self>>] {
+        &[]
     }
 
     /// Made anew for each run and asked after every step: it may keep state.

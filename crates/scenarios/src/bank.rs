@@ -4,7 +4,7 @@
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
 use checkers::conservation::Ledger;
-use explorer::{CaseFor, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
 use node::{Dice, NodeId};
 use proptest::prelude::*;
@@ -21,6 +21,8 @@ const OPENING: i64 = 10;
 
 /// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
 pub struct Bank<N> {
+    /// Planted bugs of the protocol, none unless somebody plants them.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -32,7 +34,7 @@ pub fn bank() -> Bank<TwoPhaseCommit> {
 impl<N> Default for Bank<N> {
     /// The bank over any commit protocol.
     fn default() -> Self {
-        Self { node: PhantomData }
+        Self { mutants: Vec::new(), node: PhantomData }
     }
 }
 
@@ -132,13 +134,20 @@ impl<N: Commit> Scenario for Bank<N> {
             && case.calls.iter().all(|call| call.op.items.iter().map(amount).sum::<i64>() == 0)
     }
 
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
+    }
+
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut judge = Judge::default();
         move |scene: &dyn Scene<N>| judge.step(scene)
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        sums(run).and_then(|| commit::settled(run)).and_then(|| commit::verdicts(run))
+        sums(run)
+            .and_then(|| commit::agreed(run))
+            .and_then(|| commit::settled(run))
+            .and_then(|| commit::verdicts(run))
     }
 }
 

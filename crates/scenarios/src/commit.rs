@@ -5,14 +5,15 @@
 //! decides something, and at what clients are told: AC1 to AC3, effects, balances. Each is judged
 //! at the step that breaks it, because a later repair can make the end states agree.
 //!
-//! At the end, [`settled`] is AC5, and [`verdicts`] compares what clients were told with what is
-//! durable, and every balance with the operations that are in it; AC4 is asked of calm cases.
+//! At the end, [`agreed`] is AC1 once more, over what nodes believe; [`settled`] is AC5; and
+//! [`verdicts`] compares what clients were told with what is durable, and every balance with the
+//! operations that are in it; AC4 is asked of calm cases.
 
 mod judge;
 mod verdicts;
 
 pub use judge::Judge;
-pub use verdicts::{settled, verdicts};
+pub use verdicts::{agreed, settled, verdicts};
 
 use node::{Dice, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Config, Durable, Key, Op, Ret, Role, TxId, View};

@@ -10,7 +10,7 @@
 
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Judged, Verdict};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -32,14 +32,15 @@ pub struct Payments<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    /// Planted bugs of the protocol.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
 /// Idempotency keys (protocols.md P8).
 pub fn idempotency() -> Payments<IdempotencyKey> {
+    let about = "payments under idempotency keys: each intent is paid once, and told alike";
     Payments {
-        name: "idempotency",
-        about: "payments under idempotency keys: each intent is paid once, and told alike",
         expected: Expected::Holds,
         marks: &[
             "a charge came again",
@@ -52,30 +53,32 @@ pub fn idempotency() -> Payments<IdempotencyKey> {
             "an overtaken worker was refused",
             "the provider was out of order",
         ],
-        node: PhantomData,
+        ..Payments::exhibit("idempotency", about)
+    }
+}
+
+impl<N> Payments<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
 /// The exhibit that looks a key up, pays, and remembers the key.
 pub fn check_then_act() -> Payments<IdempotencyCheckThenAct> {
-    Payments {
-        name: "naive::idempotency_check_then_act",
-        about: "the key is looked up, and remembered after the effect: copies pay twice",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    Payments::exhibit(
+        "naive::idempotency_check_then_act",
+        "the key is looked up, and remembered after the effect: copies pay twice",
+    )
 }
 
 /// The exhibit that records the key, and then pays.
 pub fn key_first() -> Payments<IdempotencyKeyFirst> {
-    Payments {
-        name: "naive::idempotency_key_first",
-        about: "the key is recorded before the effect: a crash between loses the payment",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    Payments::exhibit(
+        "naive::idempotency_key_first",
+        "the key is recorded before the effect: a crash between loses the payment",
+    )
 }
 
 impl<N> Scenario for Payments<N>
@@ -170,6 +173,10 @@ where
             })
     }
 
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
+    }
+
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut seen = Seen::default();
         move |scene: &dyn Scene<N>| {
@@ -241,8 +248,12 @@ impl Seen {
                         continue;
                     };
                     self.credits.answered(key, body, answer(ret))?;
-                    if body.by_card && matches!(ret, Ret::Paid { .. }) {
-                        self.charges.answered(key, body, Answer::Done(()))?;
+                    match ret {
+                        Ret::Paid { .. } if body.by_card => {
+                            self.charges.answered(key, body, Answer::Done(()))?;
+                        }
+                        Ret::Declined => self.charges.answered(key, body, Answer::Failed)?,
+                        _ => {}
                     }
                 }
                 What::Fail(_) | What::Info => {}

@@ -15,13 +15,12 @@
 
 use checkers::models::{FencedMutex, FencedOp, FencedRet};
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
-use protocols::LeaseLock;
 use protocols::lease::{Config, Durable, Lease, Object, Op, Ret, Role, Stored, View};
-use protocols::naive::LeaseLockUnfenced;
+use protocols::{LeaseLock, naive::LeaseLockUnfenced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -40,14 +39,15 @@ pub struct LeaseLocks<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    /// Planted bugs of the protocol.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
 /// The lease lock with fencing (protocols.md P5).
 pub fn lease_lock() -> LeaseLocks<LeaseLock> {
+    let about = "lease lock with fencing: one holder at a time, no update lost";
     LeaseLocks {
-        name: "lease_lock",
-        about: "lease lock with fencing: one holder at a time, no update lost",
         expected: Expected::Holds,
         marks: &[
             "a lease ran out at the lock server",
@@ -58,19 +58,22 @@ pub fn lease_lock() -> LeaseLocks<LeaseLock> {
             "a smaller token was refused",
             "a retried request had been applied",
         ],
-        node: PhantomData,
+        ..LeaseLocks::exhibit("lease_lock", about)
+    }
+}
+
+impl<N> LeaseLocks<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
 /// The exhibit whose store looks at no fence.
 pub fn unfenced() -> LeaseLocks<LeaseLockUnfenced> {
-    LeaseLocks {
-        name: "naive::lease_lock_unfenced",
-        about: "whoever has the lock writes, and nobody checks a fence: updates are lost",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    let about = "whoever has the lock writes, and nobody checks a fence: updates are lost";
+    LeaseLocks::exhibit("naive::lease_lock_unfenced", about)
 }
 
 impl<N> Scenario for LeaseLocks<N>
@@ -177,6 +180,10 @@ where
                 Kind::Retire { node } | Kind::BitRot { node, permanent: true } => node > STORE,
                 _ => true,
             })
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

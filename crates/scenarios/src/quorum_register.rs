@@ -1,7 +1,7 @@
 //! The quorum register on trial: linearizable, also with a minority lost for good.
 
 use checkers::{Model, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -19,6 +19,8 @@ pub struct QuorumRegisters<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    /// Planted bugs of the protocol, none unless somebody plants them.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -36,19 +38,25 @@ pub fn register() -> QuorumRegisters<QuorumRegister> {
             "answer to an earlier life",
             "round sent again",
         ],
+        mutants: Vec::new(),
         node: PhantomData,
+    }
+}
+
+impl<N> QuorumRegisters<N> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
 /// The exhibit whose reads do not write back.
 pub fn without_write_back() -> QuorumRegisters<RegisterWithoutWriteBack> {
-    QuorumRegisters {
-        name: "naive::register_without_write_back",
-        about: "reads ask a majority and do not write back: two reads can see new, then old",
-        expected: Expected::Violated,
-        marks: &[],
-        node: PhantomData,
-    }
+    QuorumRegisters::exhibit(
+        "naive::register_without_write_back",
+        "reads ask a majority and do not write back: two reads can see new, then old",
+    )
 }
 
 impl<N> Scenario for QuorumRegisters<N>
@@ -122,6 +130,10 @@ where
         let rest = nodes.iter().enumerate().filter(|(index, _)| *index != node.index());
         let config = |config: &Config| Config { replicas: replicas.clone(), ..config.clone() };
         Some(rest.map(|(_, old)| config(old)).collect())
+    }
+
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -2,7 +2,7 @@
 
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use node::{Dice, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op};
@@ -27,6 +27,8 @@ pub struct FreeVotes<N> {
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
+    /// Planted bugs of the protocol, none unless somebody plants them.
+    pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -37,6 +39,7 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
         about: "two-phase commit, presumed abort: all participants or none, and nothing in doubt",
         expected: Expected::Holds,
         marks: commit::MARKS,
+        mutants: Vec::new(),
         node: PhantomData,
     }
 }
@@ -44,7 +47,8 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
 impl<N> FreeVotes<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, expected: Expected::Violated, marks: &[], node: PhantomData }
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, mutants, node: PhantomData }
     }
 }
 
@@ -158,12 +162,16 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         commit::is_addressed(case)
     }
 
+    fn mutants(&self) -> &[Planted<Op, Config>] {
+        &self.mutants
+    }
+
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut judge = Judge::default();
         move |scene: &dyn Scene<N>| judge.step(scene)
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        commit::settled(run).and_then(|| commit::verdicts(run))
+        commit::agreed(run).and_then(|| commit::settled(run)).and_then(|| commit::verdicts(run))
     }
 }

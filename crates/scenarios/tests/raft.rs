@@ -145,7 +145,7 @@ fn small_campaigns_hold() {
 #[track_caller]
 fn finds(mutant: &str, signature: &str) {
     let mutant: Mutation = mutant.parse().expect("a planted bug");
-    let narrow = Narrow { mutant: Some(mutant), ..Narrow::default() };
+    let narrow = Narrow { mutant: Some(mutant.into()), ..Narrow::default() };
     let budget = Budget { narrow, first: true, ..Budget::seeds(1_000) };
     let report = explore(&raft_register(), &budget, &Progress::default());
     let found = report.findings.first().map(|finding| finding.anomaly.signature());

@@ -277,6 +277,41 @@ fn a_full_disk_says_so_and_loses_nothing_synced() {
     }
 }
 
+/// A log with a synced record and one whose sync has failed.
+fn in_doubt(failure: Failure) -> (Memory, Log<Memory>) {
+    let disk = Memory::new();
+    let (mut log, _) = open(&disk).expect("a new log");
+    now(log.append(&record(0))).expect("room");
+    now(log.sync()).expect("no failure");
+    now(log.append(&record(1))).expect("room");
+    disk.fail_sync(failure);
+    assert!(matches!(now(log.sync()), Err(Error::Io { .. })), "{failure:?}");
+    (disk, log)
+}
+
+/// What a failed sync has left may read well, count as clean, and go with the power: no later sync
+/// of that file saves it, and the next start writes it into another one.
+#[test]
+fn after_a_failed_sync_the_tail_is_written_anew() {
+    for (failure, left) in [(Failure::Lost, 1), (Failure::Kept, 2), (Failure::Vanishing, 2)] {
+        for key in 0..20 {
+            let (disk, _ended) = in_doubt(failure);
+            let found: Vec<String> = (0..left).map(record).collect();
+            assert_eq!(open(&disk).expect("it starts").1.records, found, "{failure:?}");
+            disk.lose_power(&mut Dice::new(key));
+            assert_eq!(open(&disk).expect("it starts").1.records, found, "{failure:?} {key}");
+        }
+    }
+    // A life that went on, and synced the same file again, would be told that all is well.
+    let loses = |key: &u64| {
+        let (disk, mut log) = in_doubt(Failure::Vanishing);
+        now(log.sync()).expect("the disk lies");
+        disk.lose_power(&mut Dice::new(*key));
+        open(&disk).map_or(true, |(_, boot)| boot.records.len() < 2)
+    };
+    assert!((0..20).filter(loses).count() > 5, "this disk is too kind to show anything");
+}
+
 /// Wherever a snapshot or a start is broken off, the log is wholly old or wholly new.
 #[test]
 fn a_snapshot_is_all_or_nothing() {

@@ -369,15 +369,20 @@ fn frames_that_say_nothing_here_are_refused() {
     let mut flipped = Said::Peer(vec![Do::Force(1)]).encode().to_vec();
     flipped[2] ^= 8;
     net.arrive(5, 2, flipped);
+    // A first frame, where a later one is expected.
+    let mut hello = b"TRIB\x01\x00".to_vec();
+    codec::encode_into(&(identity(), NodeId(0)), &mut hello);
+    net.arrive(6, 2, hello);
     live(server(&net, Memory::new(), diary.clone()), 10).expect("no failure");
     let lines = diary.lines.borrow();
-    assert_eq!(lines.len(), 7, "{lines:?}");
+    assert_eq!(lines.len(), 8, "{lines:?}");
     assert!(lines[2].starts_with("refused n1: version 103, expected 1"));
     assert_eq!(lines[3], "refused n1: an answer: nodes ask nothing");
     assert_eq!(lines[4], "refused n1: a client's request, from a node");
     assert_eq!(lines[5], "refused n3: a message between nodes, from a client");
     assert!(lines[6].starts_with("refused n2: checksum"));
-    assert_eq!(*net.distrusted.borrow(), [1, 1, 1, 3, 2].map(NodeId));
+    assert!(lines[7].starts_with("refused n2: version 84, expected 1"));
+    assert_eq!(*net.distrusted.borrow(), [1, 1, 1, 3, 2, 2].map(NodeId));
     assert_eq!(net.said(), []);
 }
 

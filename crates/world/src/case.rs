@@ -1,7 +1,8 @@
 //! The case: one fully spelled-out attempt, as data. It is the evidence; a seed is only its index.
 
+use crate::Mutant;
 use crate::fault::{Fault, FaultKind, Faults, Kind, Place};
-use node::{Mutation, Node, NodeId};
+use node::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -199,7 +200,7 @@ pub struct Case<Op, Config> {
     pub scenario: String,
     /// The planted bug, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mutant: Option<Mutation>,
+    pub mutant: Option<Mutant>,
     /// Fixes every draw.
     pub seed: Seed,
     /// The end of all faults.

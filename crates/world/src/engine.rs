@@ -1,6 +1,7 @@
 //! The heap engine: one thread, one heap of events, no async. [`World::step`] takes the next event
 //! and follows it to its end.
 
+use crate::Mutant;
 use crate::case::CaseOf;
 use crate::clients::Clients;
 use crate::fault::Origin;
@@ -89,6 +90,9 @@ pub struct Uses {
     pub disk: bool,
 }
 
+/// What makes a node at every boot, as [`Node::new`] does.
+pub type Make<N> = fn(NodeId, &<N as Node>::Config) -> N;
+
 /// The simulated cluster: it runs one case.
 pub struct World<N: Node> {
     pub(crate) now: u64,
@@ -102,6 +106,7 @@ pub struct World<N: Node> {
     pub(crate) sync: u64,
     pub(crate) queue: Queue<Event<N>>,
     pub(crate) configs: Vec<N::Config>,
+    pub(crate) make: Make<N>,
     pub(crate) machines: Vec<Machine<N>>,
     pub(crate) clients: Clients<N>,
     pub(crate) network: Network,
@@ -142,6 +147,14 @@ impl<N: Node> World<N> {
     /// # Panics
     /// On a case that [`Case::check`](crate::Case::check) refuses.
     pub fn new(case: &CaseOf<N>) -> Self {
+        Self::made_by(case, N::new)
+    }
+
+    /// As [`World::new`], where nodes are made otherwise than by [`Node::new`].
+    ///
+    /// # Panics
+    /// As [`World::new`].
+    pub fn made_by(case: &CaseOf<N>, make: Make<N>) -> Self {
         let servers = case.nodes.len();
         let machines = servers + usize::from(case.clients.count);
         let expected = servers + case.calls.len() + case.faults.len() + 1;
@@ -167,6 +180,7 @@ impl<N: Node> World<N> {
             sync: nanos(case.sync),
             queue: Queue::new(),
             configs: case.nodes.clone(),
+            make,
             machines: (0..servers as u32).map(|n| Machine::new(OriginId(n))).collect(),
             clients: Clients::new(case),
             network: Network::new(&case.network, case.seed.0, machines),
@@ -174,7 +188,7 @@ impl<N: Node> World<N> {
             origins,
             first_call,
             heal_origin,
-            mutation: case.mutant.clone(),
+            mutation: case.mutant.as_ref().and_then(Mutant::generic).cloned(),
             history: History::new(),
             operations: 0,
             next_process: machines as u32,

@@ -18,6 +18,7 @@ mod engine;
 pub mod fault;
 mod faults;
 mod machine;
+mod mutant;
 mod network;
 mod observe;
 mod origin;
@@ -43,11 +44,12 @@ pub use adversary::describe;
 pub use case::{Call, Case, CaseOf, Clients, Network, Profile, Seed};
 pub use clients::Attempts;
 pub use clock::Clock;
-pub use engine::{End, Uses, World};
+pub use engine::{End, Make, Uses, World};
 pub use fault::{
     Address, Direction, Edge, EffectPattern, Fault, FaultKind, Faults, Kind, Origin, Place,
     SyncFailure,
 };
+pub use mutant::Mutant;
 pub use network::Drawn;
 pub use observe::{NodeIds, Scene};
 pub use trace::{Digest, Happening, TraceEvent};

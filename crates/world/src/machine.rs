@@ -301,7 +301,7 @@ impl<N: Node> World<N> {
         let machine = &mut self.machines[id.index()];
         let cx = &mut self.cx;
         cx.context = machine.context(id, self.now, self.seed, self.origins.code(origin));
-        let node = machine.node.insert(N::new(id, &self.configs[id.index()]));
+        let node = machine.node.insert((self.make)(id, &self.configs[id.index()]));
         match &self.mutation {
             None => node.on_start(machine.disk.written(), cx),
             Some(bug) => bug.on_start(node, machine.disk.written(), cx),

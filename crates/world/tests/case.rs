@@ -6,8 +6,8 @@ use common::*;
 use node::{Dice, EffectKind, Mutation, MutationKind, NodeId};
 use std::time::Duration;
 use world::{
-    Address, Case, Direction, Edge, EffectPattern, Fault, FaultKind, Kind, Network, Origin, Place,
-    Profile, Seed, SyncFailure,
+    Address, Case, Direction, Edge, EffectPattern, Fault, FaultKind, Kind, Mutant, Network, Origin,
+    Place, Profile, Seed, SyncFailure,
 };
 
 /// Any number of 64 bits or fewer: small ones, large ones and the ends of ranges.
@@ -128,11 +128,13 @@ fn kind(dice: &mut Dice) -> Kind {
 fn any_case(dice: &mut Dice) -> PuppetCase {
     let mut case = still(1, vec![(dice.below(100), 0, vec![Do::Force(1), Do::Ok(2)])]);
     case.seed = Seed(number(dice));
-    case.mutant = match dice.below(3) {
+    case.mutant = match dice.below(4) {
         0 => None,
-        1 => Some(Mutation::from(one(dice, &MutationKind::ALL))),
+        1 => Some(one(dice, &MutationKind::ALL).into()),
+        2 => Some(Mutant::Own("A1".to_owned())),
         _ => {
-            Some(Mutation { kind: one(dice, &MutationKind::ALL), only: Some("Commit".to_owned()) })
+            let (kind, only) = (one(dice, &MutationKind::ALL), Some("Commit".to_owned()));
+            Some(Mutation { kind, only }.into())
         }
     };
     (case.heal_at, case.end_at, case.sync) = (time(dice), time(dice), time(dice));

@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use node::EffectKind::{Force, Persist, Reply, Send, Snapshot};
-use node::{Mutation, MutationKind};
-use world::{Edge, Happening, Kind, Origin, Scene, World};
+use node::MutationKind;
+use world::{Edge, Happening, Kind, Mutant, Origin, Scene, World};
 
 fn down() -> Kind {
     Kind::Crash { node: n(0), down: ms(5000) }
@@ -265,11 +265,11 @@ fn handlers_draw_different_numbers() {
 #[test]
 fn planted_bugs_are_applied() {
     let mut case = still(2, vec![(10, 0, vec![Do::Force(1), Do::Send(1, vec![Do::Note(1)])])]);
-    case.mutant = Some(Mutation::from(MutationKind::HandleTwice));
+    case.mutant = Some(Mutant::from(MutationKind::HandleTwice));
     assert_eq!(notes(&run(&case), 1), [1, 1]);
-    case.mutant = Some(Mutation::from(MutationKind::DropForce));
+    case.mutant = Some(Mutant::from(MutationKind::DropForce));
     assert!(log(&run(&case), 0).is_empty());
-    case.mutant = Some(Mutation::from(MutationKind::LoseOnRestart));
+    case.mutant = Some(Mutant::from(MutationKind::LoseOnRestart));
     let case = case.with(at(50), Kind::Restart { node: n(0) });
     assert!(run(&case).state(n(0)).expect("up").log.is_empty());
 }

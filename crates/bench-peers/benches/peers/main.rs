@@ -2,7 +2,8 @@
 //!
 //! Every contestant runs the workload of [`bench_peers`], in one run of this program and in
 //! interleaved rounds, so that a noisy minute falls on all of them. The table has minimum, median
-//! and maximum over the rounds, and the ratio of the medians.
+//! and maximum over the rounds, and ratios of the medians. Then the shell serves a bank on the
+//! loopback interface, beside an echo of the same frames: `cargo bench -p shell` alone.
 //!
 //! | contestant | what it is |
 //! |---|---|
@@ -32,6 +33,10 @@ const LEAST: Duration = Duration::from_millis(250);
 /// The contestant to which the table relates all others.
 const ENGINE: &str = "heap engine";
 
+/// What the madsim engine puts in the place of madsim's network, and what it is measured by.
+const OURS: &str = "our network";
+const THEIRS: &str = "madsim RPC";
+
 struct Contestant {
     name: &'static str,
     measure: Box<dyn Fn(Size) -> anyhow::Result<Sample>>,
@@ -56,9 +61,9 @@ fn main() -> anyhow::Result<()> {
         Contestant::ours("bare loop", bare::runner),
         Contestant::ours(ENGINE, heap::runner),
         Contestant::peer("madsim Endpoint", madsim, "endpoint"),
-        Contestant::peer("madsim RPC", madsim, "rpc"),
+        Contestant::peer(THEIRS, madsim, "rpc"),
         Contestant::peer("madsim TCP", madsim, "tcp"),
-        Contestant::peer("our network", madsim, "network"),
+        Contestant::peer(OURS, madsim, "network"),
         Contestant::peer("the shell", madsim, "shell"),
         Contestant::peer("turmoil UDP", turmoil, "udp"),
         Contestant::peer("turmoil TCP", turmoil, "tcp"),
@@ -77,7 +82,7 @@ fn main() -> anyhow::Result<()> {
         let rows = contestants.iter().zip(&rates).map(|(one, rates)| (one.name, &rates[index]));
         table(size, rounds, rows.collect());
     }
-    Ok(())
+    worker::loopback()
 }
 
 /// Prints the figures of one size; the last column says how many times as fast the engine is.
@@ -89,11 +94,12 @@ fn table(size: Size, rounds: usize, rows: Vec<(&str, &Vec<f64>)>) {
     println!("\n{} messages a run, {rounds} rounds, {unit} of processor time", size.messages());
     println!("{:<16} {:>11} {:>11} {:>11} {:>8}", "", "min", "median", "max", "engine ×");
     let rows: Vec<_> = rows.into_iter().map(|(name, rates)| (name, spread(rates))).collect();
-    let engine = rows.iter().find(|(name, _)| *name == ENGINE).map_or(0.0, |(_, [_, m, _])| *m);
-    for (name, [min, median, max]) in rows {
-        let times = engine / median;
-        println!("{name:<16} {min:>11.0} {median:>11.0} {max:>11.0} {times:>8.2}");
+    let median = |of| rows.iter().find(|(name, _)| *name == of).map_or(0.0, |(_, [_, m, _])| *m);
+    for (name, [min, median_of_it, max]) in &rows {
+        let times = median(ENGINE) / median_of_it;
+        println!("{name:<16} {min:>11.0} {median_of_it:>11.0} {max:>11.0} {times:>8.2}");
     }
+    println!("{OURS} / {THEIRS} = {:.2}", median(OURS) / median(THEIRS));
 }
 
 /// Minimum, median and maximum.

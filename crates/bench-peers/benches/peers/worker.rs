@@ -60,6 +60,18 @@ impl Worker {
     }
 }
 
+/// Runs the shell's own bench, which prints its figures.
+pub fn loopback() -> anyhow::Result<()> {
+    println!();
+    let ran = Command::new(env!("CARGO"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .args(["bench", "--locked", "--quiet", "--package", "shell", "--bench", "loopback"])
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(ran.success(), "the shell's bench ended with {ran}");
+    Ok(())
+}
+
 /// The triple of this machine.
 fn host() -> anyhow::Result<String> {
     let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;

@@ -110,7 +110,7 @@ fn list_names_what_explore_takes() {
     let names = ran(&["list", "--names"]).ends(0).out;
     assert!(names.lines().any(|name| name == "register"));
     let all = ran(&["list"]).ends(0).out;
-    for word in names.lines().chain(["send_before_force", "power_loss"]) {
+    for word in names.lines().chain(["send_before_force", "A13", "power_loss"]) {
         assert!(all.contains(word), "{word} is not listed");
     }
 }
@@ -129,6 +129,7 @@ fn usage() {
         (&["explore", "register", "--seeds", "5", "--budget", "5s"], ["--seeds", "--budget"]),
         (&["explore", "register", "--budget", "5y"], ["5y", "30s"]),
         (&["explore", "register", "--mutant", "drop_it"], ["drop_it", "drop_force"]),
+        (&["explore", "two_phase_commit", "--mutant", "A1x"], ["A1x", "nearest is \"A1\""]),
         (&["explore", "register", "--faults", "flood"], ["flood", "power_loss"]),
         (&["explore", "register", "--jobs", "0"], ["--jobs", "0"]),
         (&["explore", "--fast"], ["--fast", "Usage"]),

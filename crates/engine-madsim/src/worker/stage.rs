@@ -17,8 +17,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use world::parts::{Links, OriginId, Origins, Plan, Queue, STEP_LIMIT, Trace, nanos};
 use world::{
-    CaseOf, Clock, Drawn, Edge, End, Fault, FaultKind, Faults, Happening, Kind, Origin, TraceEvent,
-    Uses,
+    CaseOf, Clock, Drawn, Edge, End, Fault, FaultKind, Faults, Happening, Kind, Mutant, Origin,
+    TraceEvent, Uses,
 };
 
 /// The stage, as its tasks share it.
@@ -241,7 +241,7 @@ impl<N: Node> Stage<N> {
             seed: case.seed.0,
             sync: nanos(case.sync),
             scenario: case.scenario.clone(),
-            mutant: case.mutant.clone(),
+            mutant: case.mutant.as_ref().and_then(Mutant::generic).cloned(),
             configs: case.nodes.clone(),
             queue: Queue::new(),
             machines: (0..servers as u32).map(|n| Machine::new(OriginId(n))).collect(),

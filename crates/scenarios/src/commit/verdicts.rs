@@ -34,7 +34,21 @@ pub fn settled<N: Commit>(run: &Run<N>) -> Verdict {
     Verdict::violated("progress", class, format!("{tx:?} is left at {who} after heal"))
 }
 
-/// Whether clients were told the truth, everybody agrees at the end, and every balance is what
+/// AC1 at the end, over what nodes believe. To be asked first: who has split cannot settle.
+pub fn agreed<N: Commit>(run: &Run<N>) -> Verdict {
+    let mut rules = Rules::new(Cast::of(&run.case.nodes).parts(run.case.nodes.len()));
+    let believed = run.ids().filter_map(|node| Some((node, run.state(node)?.view().decisions)));
+    let mut believed = believed.flat_map(|(node, all)| all.into_iter().map(move |one| (node, one)));
+    Verdict::from(believed.try_for_each(|(node, (tx, outcome))| {
+        let outcome = match outcome {
+            Outcome::Commit => Stands::Commit,
+            Outcome::Abort => Stands::Abort,
+        };
+        rules.stands_for(tx, node.index(), outcome)
+    }))
+}
+
+/// Whether clients were told the truth, and every balance is what
 /// the operations in it make of the opening one.
 pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
     let cast = Cast::of(&run.case.nodes);
@@ -59,26 +73,10 @@ struct End<'a> {
 }
 
 impl End<'_> {
-    fn judge<N: Commit>(mut self, run: &Run<N>) -> Judged {
-        self.agreed(run)?;
+    fn judge<N: Commit>(&self, run: &Run<N>) -> Judged {
         self.told_the_truth()?;
         self.balanced()?;
         self.no_trivial_abort(run)
-    }
-
-    /// AC1 at the end, over what nodes believe.
-    fn agreed<N: Commit>(&mut self, run: &Run<N>) -> Judged {
-        for node in run.ids() {
-            let Some(state) = run.state(node) else { continue };
-            for (tx, outcome) in state.view().decisions {
-                let outcome = match outcome {
-                    Outcome::Commit => Stands::Commit,
-                    Outcome::Abort => Stands::Abort,
-                };
-                self.rules.stands_for(tx, node.index(), outcome)?;
-            }
-        }
-        Ok(())
     }
 
     fn call(&self, operation: &Operation<Op, Ret>) -> Option<Call> {

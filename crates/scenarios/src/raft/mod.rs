@@ -14,7 +14,7 @@ pub mod workload;
 
 use audit::Audit;
 use checkers::{Verdict, linearizable};
-use explorer::{CaseFor, Expected, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::History;
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -29,13 +29,15 @@ use workload::Workload;
 use world::{FaultKind, Faults, Kind, Scene};
 
 /// Commands and membership changes at a replicated machine.
-pub struct Rafts<N, M> {
+pub struct Rafts<N, M: Machine> {
     name: &'static str,
     about: &'static str,
     expected: Expected,
     marks: &'static [&'static str],
     /// Membership changes are among the operations.
     changes: bool,
+    /// Planted bugs of the protocol.
+    pub mutants: Vec<Planted<Op<M::Command>, Config>>,
     parts: PhantomData<fn() -> (N, M)>,
 }
 
@@ -54,52 +56,41 @@ const MARKS: &[&str] = &[
     "older request met a session",
 ];
 
+impl<N, M: Machine> Rafts<N, M> {
+    /// A protocol that is here to be found broken.
+    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
+        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
+        Self { name, about, expected, marks, changes: true, mutants, parts: PhantomData }
+    }
+
+    /// One that holds.
+    fn right(name: &'static str, about: &'static str) -> Self {
+        Self { expected: Expected::Holds, marks: MARKS, ..Self::exhibit(name, about) }
+    }
+}
+
 /// Raft over registers (protocols.md P4).
 pub fn raft_register() -> Rafts<Raft<Registers>, Registers> {
-    Rafts {
-        name: "raft_register",
-        about: "registers replicated by Raft: linearizable, also with a minority lost",
-        expected: Expected::Holds,
-        marks: MARKS,
-        changes: true,
-        parts: PhantomData,
-    }
+    let about = "registers replicated by Raft: linearizable, also with a minority lost";
+    Rafts::right("raft_register", about)
 }
 
 /// Raft over locks.
 pub fn raft_lock() -> Rafts<Raft<Locks>, Locks> {
-    Rafts {
-        name: "raft_lock",
-        about: "a lock server replicated by Raft: one holder at a time, growing fences",
-        expected: Expected::Holds,
-        marks: MARKS,
-        changes: true,
-        parts: PhantomData,
-    }
+    let about = "a lock server replicated by Raft: one holder at a time, growing fences";
+    Rafts::right("raft_lock", about)
 }
 
 /// Raft over a log of decisions.
 pub fn raft_decisions() -> Rafts<Raft<DecisionLog>, DecisionLog> {
-    Rafts {
-        name: "raft_decisions",
-        about: "a log of decisions replicated by Raft: the first decision stands",
-        expected: Expected::Holds,
-        marks: MARKS,
-        changes: true,
-        parts: PhantomData,
-    }
+    let about = "a log of decisions replicated by Raft: the first decision stands";
+    Rafts::right("raft_decisions", about)
 }
 
 /// The exhibit that has one server, and nothing on its disk.
 pub fn single_server() -> Rafts<SingleServer<Registers>, Registers> {
-    Rafts {
-        name: "naive::single_server",
-        about: "one server without a log or a second copy: a restart forgets what was answered",
-        expected: Expected::Violated,
-        marks: &[],
-        changes: false,
-        parts: PhantomData,
-    }
+    let about = "one server without a log or a second copy: a restart forgets what was answered";
+    Rafts { changes: false, ..Rafts::exhibit("naive::single_server", about) }
 }
 
 impl<N, M> Scenario for Rafts<N, M>
@@ -193,6 +184,10 @@ where
         let members = (0..left).map(NodeId).collect();
         let config = Config { members, ..first.clone() };
         (left > 0).then(|| vec![config; nodes.len() - 1])
+    }
+
+    fn mutants(&self) -> &[Planted<Op<M::Command>, Config>] {
+        &self.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -40,14 +40,18 @@ pub fn main() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
     let place = Place::new();
-    println!("{:<34} {:>7} {:>10} {:>9} {:>9}", "", "clients", "calls/s", "p50 µs", "p99 µs");
+    let (clients, calls, p50, p99, times) = ("clients", "calls/s", "p50 µs", "p99 µs", "echo ×");
+    println!("{:<34} {clients:>7} {calls:>10} {p50:>9} {p99:>9} {times:>8}", "");
     for clients in CLIENTS {
-        row("tokio echo", clients, &echo(&runtime, clients, lasts));
-        row("shell, a node that answers", clients, &answers(&runtime, &place, clients, lasts));
+        let echoed = echo(&runtime, clients, lasts);
+        let echo = rate(clients, &echoed);
+        row("tokio echo", clients, &echoed, echo);
+        let answered = answers(&runtime, &place, clients, lasts);
+        row("shell, a node that answers", clients, &answered, echo);
         for synced in [false, true] {
             let name = if synced { "bank, syncs to files" } else { "bank, no syncs" };
             let (calls, spent) = bank(&runtime, &place, clients, synced, lasts);
-            row(name, clients, &calls);
+            row(name, clients, &calls, echo);
             spent.tell();
         }
     }
@@ -56,16 +60,22 @@ pub fn main() {
 /// How long each call took.
 type Calls = Vec<Duration>;
 
-fn row(name: &str, clients: u16, calls: &Calls) {
+/// Calls per second: each client asks one thing after the other, so its rate is the inverse of its
+/// mean.
+fn rate(clients: u16, calls: &Calls) -> f64 {
+    let total: Duration = calls.iter().sum();
+    f64::from(clients) * calls.len() as f64 / total.as_secs_f64()
+}
+
+/// The last column says how many times as many calls the echo answers.
+fn row(name: &str, clients: u16, calls: &Calls, echo: f64) {
     let mut sorted = calls.clone();
     sorted.sort_unstable();
     let at = |per_mille: usize| sorted.get(sorted.len() * per_mille / 1000).copied();
     let micros = |time: Option<Duration>| time.map_or(0.0, |time| time.as_nanos() as f64 / 1e3);
-    // Each client asks one thing after the other, so its rate is the inverse of its mean.
-    let total: Duration = calls.iter().sum();
-    let rate = f64::from(clients) * calls.len() as f64 / total.as_secs_f64();
-    let (p50, p99) = (micros(at(500)), micros(at(990)));
-    println!("{name:<34} {clients:>7} {rate:>10.0} {p50:>9.0} {p99:>9.0}");
+    let (rate, p50, p99) = (rate(clients, calls), micros(at(500)), micros(at(990)));
+    let times = echo / rate;
+    println!("{name:<34} {clients:>7} {rate:>10.0} {p50:>9.0} {p99:>9.0} {times:>8.2}");
 }
 
 /// Folders that go when the bench ends.
