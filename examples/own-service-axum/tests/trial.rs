@@ -33,9 +33,11 @@ async fn tickets(trial: Trial, writes: Writes) -> Verdict {
         async move { serve(address, &folder, writes).await }
     });
     let history = trial
-        .clients(3, || Just(Op::Next), async |client: Client, _| {
-            Ok::<u32, Failure>(ask(client.server).await?)
-        })
+        .clients(
+            3,
+            || Just(Op::Next),
+            async |client: Client, _| Ok::<u32, Failure>(ask(client.server).await?),
+        )
         .await;
     let mut given = BTreeSet::new();
     for operation in history.operations() {
