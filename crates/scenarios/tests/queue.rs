@@ -1,7 +1,7 @@
 //! The queue: what a calm job costs, a small campaign, and what must be found.
 
 use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
-use node::{Mutation, NodeId};
+use node::NodeId;
 use protocols::job::{Config, Job, Op, Role};
 use scenarios::queue::{acknowledge_first, pop_then_process, queue};
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ fn a_few_faults_do_not_break_it() {
 /// The first finding of a planted bug.
 #[track_caller]
 fn finds(mutant: &str, signature: &str) {
-    let mutant: Mutation = mutant.parse().expect("a planted bug");
+    let mutant = mutant.parse().expect("a planted bug");
     let narrow = Narrow { mutant: Some(mutant), ..Narrow::default() };
     let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(500) };
     let report = explore(&queue(), &budget, &Progress::default());
