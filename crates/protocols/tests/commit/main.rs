@@ -4,3 +4,4 @@ mod exhibits;
 mod net;
 mod two_phase_commit;
 mod walks;
+mod wound_wait;
