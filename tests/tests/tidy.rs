@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
 const ROWS: [&[&str]; 8] = [
-    &["codec", "history", "macros", "node"],
+    &["clocks", "codec", "history", "macros", "node", "placement"],
     &["checkers", "protocols", "world"],
     &["explorer", "mutants", "shell"],
     &["scenarios", "worker"],

@@ -137,9 +137,11 @@ pub use explorer::serde;
 pub use proptest;
 
 pub use checkers;
+pub use clocks;
 pub use explorer;
 pub use history;
 pub use node;
+pub use placement;
 pub use world;
 
 /// What a protocol and its scenario need.
