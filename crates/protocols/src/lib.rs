@@ -14,6 +14,7 @@ mod quorum_register;
 mod raft;
 pub mod register;
 pub mod replicated;
+pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 pub use idempotency_key::IdempotencyKey;

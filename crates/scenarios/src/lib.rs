@@ -6,6 +6,7 @@ pub mod idempotency;
 pub mod lease_lock;
 pub mod quorum_register;
 pub mod raft;
+pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Scenario};
@@ -19,6 +20,7 @@ pub trait Visitor {
 /// Visits every scenario that commands can name, those that must hold before the exhibits.
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
+    visitor.visit(three_phase_commit::three_phase_commit());
     visitor.visit(bank::bank());
     visitor.visit(lease_lock::lease_lock());
     visitor.visit(quorum_register::register());
@@ -31,6 +33,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::version_c());
     visitor.visit(two_phase_commit::version_d());
     visitor.visit(two_phase_commit::version_e());
+    visitor.visit(three_phase_commit::asynchronous());
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
