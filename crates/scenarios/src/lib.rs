@@ -34,6 +34,9 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::version_d());
     visitor.visit(two_phase_commit::version_e());
     visitor.visit(three_phase_commit::asynchronous());
+    visitor.visit(three_phase_commit::version_a());
+    visitor.visit(three_phase_commit::version_b());
+    visitor.visit(three_phase_commit::version_c());
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());

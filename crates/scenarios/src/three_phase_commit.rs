@@ -24,6 +24,10 @@ use crate::two_phase_commit::FreeVotes;
 use explorer::{Expected, Shape};
 use node::Dice;
 use protocols::commit::{Config, Op};
+use protocols::naive::{
+    three_phase_commit_a::ThreePhaseCommitA, three_phase_commit_b::ThreePhaseCommitB,
+    three_phase_commit_c::ThreePhaseCommitC,
+};
 use protocols::three_phase_commit::ThreePhaseCommit;
 use std::time::Duration;
 use world::{Case, FaultKind, Faults};
@@ -38,11 +42,10 @@ pub fn three_phase_commit() -> FreeVotes<ThreePhaseCommit> {
         may_lose: 3,
         marks: &[
             "coordinator committed without every ack",
-            "survivor brought others to pre-commit",
             "survivor gave way to one before it",
-            "survivor learned of a commit",
             "survivor learned of an abort",
             "survivors aborted, for none had pre-committed",
+            "survivors committed, for one had pre-committed",
         ],
         ..Shape::default()
     };
@@ -68,6 +71,30 @@ pub fn asynchronous() -> FreeVotes<ThreePhaseCommit> {
     };
     let about = "three-phase commit without synchrony: false suspicions split it, and no crash";
     FreeVotes::new("naive::three_phase_commit_asynchronous", about, shape).timed(timing, |_| true)
+}
+
+/// The exhibit that confirms what it has executed.
+pub fn version_a() -> FreeVotes<ThreePhaseCommitA> {
+    FreeVotes::exhibit(
+        "naive::three_phase_commit_a",
+        "each participant is asked three times and decides, last after it has executed",
+    )
+}
+
+/// The exhibit whose third phase undoes the second.
+pub fn version_b() -> FreeVotes<ThreePhaseCommitB> {
+    FreeVotes::exhibit(
+        "naive::three_phase_commit_b",
+        "when all are ready, commits and then rolls back",
+    )
+}
+
+/// The exhibit that calls a commit a failure.
+pub fn version_c() -> FreeVotes<ThreePhaseCommitC> {
+    FreeVotes::exhibit(
+        "naive::three_phase_commit_c",
+        "commits, and has failed if a confirmation of that is missing",
+    )
 }
 
 /// A bound Δ that every network keeps, and most disks.

@@ -239,6 +239,7 @@ impl Participant {
             cx.mark("survivor learned of an abort");
             self.end(tx, Outcome::Abort, cx);
         } else if open.pre_committed || seen.contains(&State::PreCommitted) {
+            cx.mark("survivors committed, for one had pre-committed");
             if !open.pre_committed || seen.contains(&State::Waiting) {
                 cx.mark("survivor brought others to pre-commit");
             }
