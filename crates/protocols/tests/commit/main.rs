@@ -2,5 +2,6 @@
 
 mod exhibits;
 mod net;
+mod three_phase_commit;
 mod two_phase_commit;
 mod walks;
