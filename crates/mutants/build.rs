@@ -10,77 +10,35 @@ use std::process::ExitCode;
 
 /// A protocol that patches are for.
 struct Protocol {
-    /// Its file or folder, and the folder of its patches.
+    /// Its file or folder below `protocols/src`, and the folder of its patches.
     name: &'static str,
-    /// Its sources, below `protocols/src`; the first one is its module.
-    files: &'static [&'static str],
-    /// Its node, and that in `protocols`.
+    /// Its node, as the crate `protocols` and as a copy's module name it.
     node: &'static str,
-    path: &'static str,
+    /// The node's module in `protocols`, if that is not the crate itself.
+    module: &'static str,
     /// What it shares with clients and judges, which no patch touches: `super::commit`.
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 5] = [
+const PROTOCOLS: [Protocol; 8] = [
     Protocol {
         name: "two_phase_commit",
-        files: &[
-            "two_phase_commit/mod.rs",
-            "two_phase_commit/coordinator.rs",
-            "two_phase_commit/observe.rs",
-            "two_phase_commit/participant.rs",
-        ],
         node: "TwoPhaseCommit",
-        path: "two_phase_commit::TwoPhaseCommit",
+        module: "two_phase_commit::",
         shared: "commit",
     },
-    Protocol {
-        name: "lease_lock",
-        files: &[
-            "lease_lock/mod.rs",
-            "lease_lock/holder.rs",
-            "lease_lock/server.rs",
-            "lease_lock/store.rs",
-        ],
-        node: "LeaseLock",
-        path: "LeaseLock",
-        shared: "lease",
-    },
-    Protocol {
-        name: "quorum_register",
-        files: &["quorum_register.rs"],
-        node: "QuorumRegister",
-        path: "QuorumRegister",
-        shared: "register",
-    },
+    Protocol { name: "lease_lock", node: "LeaseLock", module: "", shared: "lease" },
+    Protocol { name: "quorum_register", node: "QuorumRegister", module: "", shared: "register" },
     Protocol {
         name: "raft",
-        files: &[
-            "raft/mod.rs",
-            "raft/election.rs",
-            "raft/log.rs",
-            "raft/membership.rs",
-            "raft/observe.rs",
-            "raft/reads.rs",
-            "raft/replication.rs",
-            "raft/state.rs",
-        ],
         node: "Raft<replicated::Registers>",
-        path: "Raft<protocols::replicated::Registers>",
+        module: "",
         shared: "replicated",
     },
-    Protocol {
-        name: "idempotency_key",
-        files: &[
-            "idempotency_key/mod.rs",
-            "idempotency_key/provider.rs",
-            "idempotency_key/store.rs",
-            "idempotency_key/worker.rs",
-        ],
-        node: "IdempotencyKey",
-        path: "IdempotencyKey",
-        shared: "payment",
-    },
+    Protocol { name: "idempotency_key", node: "IdempotencyKey", module: "", shared: "payment" },
+    Protocol { name: "queue", node: "DurableQueue", module: "", shared: "job" },
+    Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
+    Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.
@@ -98,12 +56,13 @@ fn main() -> ExitCode {
     let mut errors = Vec::new();
     let mut ids: Vec<String> = Vec::new();
     for protocol in &PROTOCOLS {
-        for file in protocol.files {
+        let files = files(&sources, protocol.name);
+        for file in &files {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());
         }
         let mut planted: Vec<String> = Vec::new();
         for path in patches(&here.join("patches").join(protocol.name)) {
-            match plant(protocol, &path, &sources, &out) {
+            match plant(protocol, &files, &path, &sources, &out) {
                 Ok((id, _)) if ids.contains(&id) => {
                     errors.push(format!("{}: {id} is there twice", shown(&path)));
                 }
@@ -145,6 +104,33 @@ fn patches(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The sources of a protocol, without its tests and with its module's own file first.
+fn files(sources: &Path, name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![name.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<PathBuf> = match fs::read_dir(sources.join(&folder)) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(_) => continue,
+        };
+        entries.sort();
+        for entry in entries {
+            let below = format!("{folder}/{}", stem(&entry));
+            match entry.is_dir() {
+                true => folders.push(below),
+                false if stem(&entry) == "tests" => {}
+                false => found.push(format!("{below}.rs")),
+            }
+        }
+    }
+    let alone = format!("{name}.rs");
+    if sources.join(&alone).is_file() {
+        found.push(alone.clone());
+    }
+    found.sort_by_key(|file| (*file != alone && *file != format!("{name}/mod.rs"), file.clone()));
+    found
+}
+
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -158,8 +144,13 @@ fn shown(path: &Path) -> String {
 
 /// The module with the node that is any copy of a protocol.
 fn one_node(protocol: &Protocol, ids: &[String]) -> String {
-    let Protocol { name, path, .. } = protocol;
-    let right = format!("protocols::{path}");
+    let Protocol { name, node, module, shared } = protocol;
+    let right = format!("protocols::{module}{node}");
+    let parameter = if node.contains(shared) {
+        format!("use protocols::{shared};\n    ")
+    } else {
+        String::new()
+    };
     let (mut variants, mut makers) = (format!("Right {right}"), String::new());
     for id in ids {
         let (variant, module, bug) = (camel(id), id.to_lowercase(), id.to_uppercase());
@@ -173,7 +164,7 @@ fn one_node(protocol: &Protocol, ids: &[String]) -> String {
     format!(
         "/// The copies of `{name}` as one node.\npub mod {name} {{\n    \
          use super::{{Bug, copies::hand_over}};\n    \
-         use node::{{Cx, Node as _, NodeId, Observe, RequestId}};\n    \
+         use node::{{Cx, Node as _, NodeId, Observe, RequestId}};\n    {parameter}\
          any_of!({right}: {variants});\n    \
          /// Makes a node, as `Node::new` does.\n    \
          pub type Make = fn(NodeId, &<{right} as node::Node>::Config) -> Node;\n    \
@@ -195,6 +186,7 @@ fn camel(id: &str) -> String {
 /// Writes the patched copy. Its id, and what mounts it.
 fn plant(
     protocol: &Protocol,
+    files: &[String],
     path: &Path,
     sources: &Path,
     out: &Path,
@@ -207,7 +199,7 @@ fn plant(
     let (what, fields) = read_head(&id, head)?;
 
     let folder = out.join(&module);
-    for file in protocol.files {
+    for file in files {
         let source = sources.join(file);
         let text = fs::read_to_string(&source).map_err(|error| format!("{file}: {error}"))?;
         // The protocol's unit tests are no copy's: it is meant to fail them.
@@ -217,8 +209,8 @@ fn plant(
         write(&folder.join(file), &copy)?;
     }
     for name in names(diff) {
-        if !protocol.files.contains(&name.as_str()) {
-            let files = protocol.files.join(", ");
+        if !files.contains(&name) {
+            let files = files.join(", ");
             return Err(format!("{name} is no file of {}: expected {files}", protocol.name));
         }
     }
@@ -227,8 +219,8 @@ fn plant(
     let (expected, also) = (signatures(expected), signatures(also));
     let class = CLASSES.iter().find(|(name, _)| name == class);
     let (_, class) = class.ok_or("class: expected E, M, H, V or control")?;
-    let Protocol { name, files, node, shared, .. } = protocol;
-    let entry = folder.join(files[0]);
+    let Protocol { name, node, shared, .. } = protocol;
+    let entry = folder.join(&files[0]);
     let constant = id.to_uppercase();
     let code = format!(
         "/// {what}.\npub const {constant}: Bug = Bug {{ id: {id:?}, protocol: {name:?}, \

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
     trials.push(Trial::test("the_worker_is_linted", || {
         passes("clippy", &["--lib", "--bins", "--tests", "--", "--deny", "warnings"])
     }));
+    trials.push(Trial::test("trials_of_services_are_linted", || {
+        let both = ["--package", "service", "--package", "tribunal"];
+        passes("clippy", &[&both[..], &["--lib", "--tests", "--", "--deny", "warnings"]].concat())
+    }));
     for profile in Profile::ALL {
         let name = format!("a_case_has_one_digest_on_{}", profile.name());
         trials.push(Trial::test(name, move || a_case_has_one_digest(profile)));

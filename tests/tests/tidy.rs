@@ -8,12 +8,12 @@ use toml::{Table, Value};
 
 /// The crates from the bottom up: a crate uses only rows above its own.
 const ROWS: [&[&str]; 8] = [
-    &["codec", "history", "node"],
+    &["codec", "history", "macros", "node"],
     &["checkers", "protocols", "world"],
     &["explorer", "mutants", "shell"],
-    &["scenarios"],
+    &["scenarios", "worker"],
     &["planted"],
-    &["engine-madsim", "engine-real"],
+    &["engine-madsim", "engine-real", "service"],
     &["bench-peers", "cli"],
     &["tribunal"],
 ];
@@ -29,12 +29,22 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 /// Other people's simulators, and who names them: the benchmark, the shell, which compiles for one
-/// in tokio's place, and the engine that runs it there.
+/// in tokio's place, the engines that run it and users' services there, the tests of the latter,
+/// and the services that stand for a user's.
 const PEERS: [&str; 2] = ["madsim", "turmoil"];
-const PEERS_NAMED_BY: [&str; 3] = ["bench-peers", "engine-madsim", "shell"];
+const PEERS_NAMED_BY: [&str; 7] = [
+    "bench-peers",
+    "engine-madsim",
+    "own-service",
+    "own-service-axum",
+    "service",
+    "shell",
+    "tribunal",
+];
 
-/// The crates that print: the command line, and the benchmark whose product is a table.
-const PRINTERS: [&str; 2] = ["cli", "bench-peers"];
+/// The crates that print: the command line, the benchmark whose product is a table, and a user's
+/// test, which tells what its trial has shown.
+const PRINTERS: [&str; 3] = ["cli", "bench-peers", "tribunal"];
 
 const COLUMNS: usize = 100;
 const LINES: usize = 600;

@@ -1,35 +1,61 @@
-//! `tribunal init`: starts a user's first test.
+//! `tribunal init`: starts a user's first test, of a protocol or of a service.
 
 use crate::exit::{self, Failure};
 use crate::results::say;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Start a first test of your own protocol in a new folder
+/// Start a first test of your own protocol, or of your async service, in a new folder
 #[derive(Args)]
-#[command(after_help = "Examples:\n  tribunal init my-protocol\n  cd my-protocol && cargo test")]
+#[command(
+    after_help = "Examples:\n  tribunal init my-protocol && cd my-protocol && cargo test\n  \
+    tribunal init --service my-service && cd my-service && cargo test"
+)]
 pub(crate) struct Arguments {
     /// The folder; it must not exist, or be empty
     #[arg(default_value = "my-protocol")]
     folder: PathBuf,
+    /// Not a state machine: a service on tokio's sockets, as it is
+    #[arg(long)]
+    service: bool,
 }
 
 /// The checkout that this binary was built from.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// The example's name for itself; the folder's name takes its place.
-const NAME: &str = "name = \"own-protocol\"";
-/// Where the example finds Tribunal; the checkout's place is written instead.
+/// Where the examples find Tribunal; the checkout's place is written instead.
 const PATH: &str = "\"../../crates/tribunal\"";
 
-const FILES: [(&str, &str); 6] = [
-    (".gitignore", "/target\n"),
-    ("Cargo.toml", include_str!("../../../examples/own-protocol/Cargo.toml")),
-    ("README.md", include_str!("../../../examples/own-protocol/README.md")),
-    ("src/lib.rs", include_str!("../../../examples/own-protocol/src/lib.rs")),
-    ("src/main.rs", include_str!("../../../examples/own-protocol/src/main.rs")),
-    ("tests/trial.rs", include_str!("../../../examples/own-protocol/tests/trial.rs")),
-];
+/// What is written: an example of the repository, under a name of its own.
+struct Example {
+    /// What it is called there; the folder's name takes its place.
+    name: &'static str,
+    /// What it holds, for the line that says so.
+    about: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! files {
+    ($example:literal: $($name:literal)*) => {
+        &[
+            (".gitignore", "/target\n"),
+            $(($name, include_str!(concat!("../../../examples/", $example, "/", $name))),)*
+        ]
+    };
+}
+
+const PROTOCOL: Example = Example {
+    name: "name = \"own-protocol\"",
+    about: "a protocol, its scenario and its first test",
+    files: files!("own-protocol":
+        "Cargo.toml" "README.md" "src/lib.rs" "src/main.rs" "tests/trial.rs"),
+};
+
+const SERVICE: Example = Example {
+    name: "name = \"own-service\"",
+    about: "a service, and its first test",
+    files: files!("own-service": "Cargo.toml" "README.md" "src/lib.rs" "tests/trial.rs"),
+};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let folder = &arguments.folder;
@@ -43,17 +69,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "{CHECKOUT}: the checkout that this was built from is gone"
         )));
     };
+    let example = if arguments.service { SERVICE } else { PROTOCOL };
     let tribunal = toml::Value::from(format!("{}/crates/tribunal", checkout.display()));
-    for (name, text) in FILES {
-        let text = match name {
+    for (name, text) in example.files {
+        let text = match *name {
             "Cargo.toml" => {
-                text.replace(PATH, &tribunal.to_string()).replace(NAME, &package(folder))
+                text.replace(PATH, &tribunal.to_string()).replace(example.name, &package(folder))
             }
-            _ => text.to_owned(),
+            _ => (*text).to_owned(),
         };
         write(&folder.join(name), &text)?;
     }
-    say(format!("{shown}: a protocol, its scenario and its first test"))?;
+    say(format!("{shown}: {}", example.about))?;
     let quote = if shown.to_string().contains(' ') { "'" } else { "" };
     say(format!("  next     cd {quote}{shown}{quote} && cargo test"))?;
     Ok(exit::HOLDS)

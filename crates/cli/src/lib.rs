@@ -2,6 +2,7 @@
 //! has the same verbs over the user's own protocols.
 
 mod check;
+mod doctor;
 mod engines;
 mod exit;
 mod explore;
@@ -49,6 +50,7 @@ enum Verb {
     Check(check::Arguments),
     List(list::Arguments),
     Init(init::Arguments),
+    Doctor(doctor::Arguments),
     #[cfg(feature = "built-in")]
     Serve(serve::Arguments),
 }
@@ -97,6 +99,7 @@ fn carry_out(registry: &Registry, verb: &Verb) -> Result<u8, Failure> {
         Verb::Check(arguments) => check::run(arguments),
         Verb::List(arguments) => list::run(registry, arguments),
         Verb::Init(arguments) => init::run(arguments),
+        Verb::Doctor(arguments) => doctor::run(arguments),
         #[cfg(feature = "built-in")]
         Verb::Serve(arguments) => serve::run(arguments),
     }

@@ -2,14 +2,14 @@
 
 use crate::Profile;
 use crate::build::build;
-use crate::process::{Silence, Worker};
-use crate::protocol::{Answer, Request};
+use crate::request::Request;
 use checkers::Verdict;
 use explorer::{Engine, Outcome, Record};
-use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use worker::{Answer, BuildError, Worker};
 use world::Faults;
 
 /// How long a case may take in real time. Most take a few milliseconds.
@@ -33,23 +33,9 @@ pub enum StartError {
     /// What only sources can do.
     #[error("Tribunal's sources are not at {} any more", .0.display())]
     NoSources(PathBuf),
-    /// A tool that the build needs.
-    #[error("cannot run {name}: {source}")]
-    Command {
-        /// Which.
-        name: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The compiler does not say for which machine it builds.
-    #[error("`rustc -vV` names no host")]
-    NoHost,
-    /// The worker does not build.
-    #[error("the worker of the madsim engine does not build:\n{0}")]
-    Build(String),
-    /// Cargo has built it and does not say where it is.
-    #[error("cargo names no program for the worker of the madsim engine")]
-    NoProgram,
+    /// The worker cannot be built.
+    #[error("the worker of the madsim engine: {0}")]
+    Build(#[from] BuildError),
     /// Something that is no worker for us.
     #[error("{} is no worker of the madsim engine: {reason}", .program.display())]
     Worker {
@@ -123,7 +109,7 @@ impl Madsim {
     /// # Errors
     /// When it does not say that it is a worker of this version that simulates.
     pub fn with(program: PathBuf, deadline: Duration) -> Result<Self, StartError> {
-        match Worker::start(&program) {
+        match start(&program) {
             Ok(worker) => {
                 let (profile, idle) = (Profile::Network, Mutex::new(vec![worker]));
                 Ok(Self { profile, program, deadline, idle })
@@ -152,7 +138,7 @@ impl Engine for Madsim {
 
     fn judge(&self, scenario: &str, case: &str, recording: bool) -> (Outcome, Record) {
         let idle = self.idle().pop();
-        let mut worker = match idle.map_or_else(|| Worker::start(&self.program), Ok) {
+        let mut worker = match idle.map_or_else(|| start(&self.program), Ok) {
             Ok(worker) => worker,
             Err(reason) => {
                 let verdict = Verdict::Unknown(format!("no worker can be started: {reason}"));
@@ -176,21 +162,9 @@ impl Engine for Madsim {
     }
 }
 
-impl Silence {
-    /// A case that its worker does not survive is a finding.
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Deadline(time) => Outcome::violated(
-                "progress",
-                "livelock",
-                format!("the run makes no end within {time:?} of real time"),
-            ),
-            Self::Ended(how) => {
-                Outcome::violated("worker", "died", format!("the run ends its worker ({how})"))
-            }
-            Self::Nonsense(what) => {
-                Outcome::violated("worker", "no answer", format!("the worker says {what}"))
-            }
-        }
-    }
+/// Starts a worker and lets it say who it is.
+fn start(program: &Path) -> Result<Worker, String> {
+    let mut worker =
+        Worker::start(&mut Command::new(program)).map_err(|error| error.to_string())?;
+    worker.greet(env!("CARGO_PKG_NAME"), 0).map(|()| worker)
 }

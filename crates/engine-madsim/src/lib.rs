@@ -8,7 +8,7 @@
 //!
 //! madsim needs `--cfg madsim` for a whole program. So this crate is two things: the program
 //! `engine-madsim`, a worker that is compiled with the flag, and a library without it that builds
-//! the worker, hands it cases ([`protocol`]) and judges its silence.
+//! the worker, hands it cases ([`Request`]) and judges its silence.
 //!
 //! # What is the same as on the heap engine, and what is not
 //!
@@ -46,14 +46,11 @@
 //! its place, and it may only be refused where a fault has damaged the log: anything else is a
 //! finding of the checker `log`.
 
-pub mod protocol;
-
 #[cfg(not(madsim))]
 mod build;
 #[cfg(not(madsim))]
 mod host;
-#[cfg(not(madsim))]
-mod process;
+mod request;
 #[cfg(madsim)]
 pub mod worker;
 
@@ -61,6 +58,7 @@ pub mod worker;
 pub use build::{build, cargo, is_unbuilt};
 #[cfg(not(madsim))]
 pub use host::{Madsim, StartError};
+pub use request::Request;
 
 use world::{FaultKind, Faults};
 

@@ -6,13 +6,18 @@
 
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
-use mutants::{Bug, Class, idempotency_key, lease_lock, quorum_register, raft, two_phase_commit};
+use mutants::{
+    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
+    two_phase_commit, watch,
+};
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
+use scenarios::stock::Stock;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
 
@@ -41,14 +46,26 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     idempotency.mutants = planted(&idempotency_key::COPIES, |bug| {
         Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
     });
+    let mut jobs = scenarios::queue::queue();
+    jobs.mutants = planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what));
+    let mut versions = scenarios::stock::optimistic();
+    versions.mutants = planted(&optimistic::COPIES, |bug| {
+        Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
+    });
+    let mut watched = scenarios::stock::watch();
+    watched.mutants =
+        planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
 
-    let planted: [Box<dyn AnyScenario>; 6] = [
+    let planted: [Box<dyn AnyScenario>; 9] = [
         Box::new(free_votes),
         Box::new(bank),
         Box::new(lease_lock),
         Box::new(register),
         Box::new(raft_register),
         Box::new(idempotency),
+        Box::new(jobs),
+        Box::new(versions),
+        Box::new(watched),
     ];
     let mut registry = scenarios::registry();
     for scenario in planted {

@@ -178,6 +178,9 @@ pub struct Config {
     /// How many finished transactions that its log need not name any more make a node rewrite it;
     /// at least 1. That is a sync more than the protocol itself costs.
     pub compact_after: u32,
+    /// Participant: what it does with work whose locks are taken.
+    #[serde(default)]
+    pub locking: Locking,
     /// Which part it plays.
     pub role: Role,
 }
@@ -192,9 +195,20 @@ impl Default for Config {
             resend_interval: Duration::from_millis(100),
             ask_peers: true,
             compact_after: 16,
+            locking: Locking::NoWait,
             role: Role::Participant { balances: Vec::new() },
         }
     }
+}
+
+/// What to do about a lock that another transaction holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Locking {
+    /// Refuse the work: its transaction aborts.
+    #[default]
+    NoWait,
+    /// The older one wounds, the younger one waits.
+    WoundWait,
 }
 
 /// The part that a node plays.

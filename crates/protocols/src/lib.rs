@@ -6,18 +6,26 @@
 
 pub mod commit;
 mod idempotency_key;
+pub mod job;
 pub mod lease;
 mod lease_lock;
 pub mod naive;
+mod optimistic;
 pub mod payment;
+mod queue;
 mod quorum_register;
 mod raft;
 pub mod register;
 pub mod replicated;
+pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
+mod watch;
 
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
+pub use optimistic::Optimistic;
+pub use queue::DurableQueue;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;
+pub use watch::Watch;

@@ -4,11 +4,12 @@
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
 use checkers::conservation::Ledger;
-use explorer::{CaseFor, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::Outcome;
 use node::{Dice, NodeId};
 use proptest::prelude::*;
-use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
+use protocols::commit::{Action, Config, Item, Key, Locking, Op, Ret, Role};
+use protocols::naive::TwoPhaseLocking;
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
 use world::Scene;
@@ -21,7 +22,12 @@ const OPENING: i64 = 10;
 
 /// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
 pub struct Bank<N> {
-    /// Planted bugs of the protocol, none unless somebody plants them.
+    name: &'static str,
+    about: &'static str,
+    expected: Expected,
+    marks: &'static [&'static str],
+    locking: Locking,
+    /// Planted bugs of the protocol.
     pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
 }
@@ -31,12 +37,56 @@ pub fn bank() -> Bank<TwoPhaseCommit> {
     Bank::default()
 }
 
-impl<N> Default for Bank<N> {
-    /// The bank over any commit protocol.
-    fn default() -> Self {
-        Self { mutants: Vec::new(), node: PhantomData }
+/// The same with strict two-phase locking and wound-wait (5.20–5.22).
+pub fn wound_wait() -> Bank<TwoPhaseCommit> {
+    Bank {
+        name: "bank_wound_wait",
+        about: "the bank under strict two-phase locking: the older wounds, the younger waits",
+        marks: WAITING,
+        locking: Locking::WoundWait,
+        ..Bank::default()
     }
 }
+
+/// The exhibit that waits for locks and does nothing against deadlock.
+pub fn in_any_order() -> Bank<TwoPhaseLocking> {
+    Bank {
+        name: "naive::two_phase_locking",
+        about: "locks are waited for in any order, and nothing ends a deadlock",
+        expected: Expected::Violated,
+        marks: &[],
+        ..Bank::default()
+    }
+}
+
+impl<N> Default for Bank<N> {
+    /// The bank over any commit protocol, where nobody waits for a lock.
+    fn default() -> Self {
+        Self {
+            name: "bank",
+            about: "transfers over two-phase commit: money is conserved in every sum that is read",
+            expected: Expected::Holds,
+            marks: commit::MARKS,
+            locking: Locking::NoWait,
+            mutants: Vec::new(),
+            node: PhantomData,
+        }
+    }
+}
+
+/// What a campaign in which locks are waited for must have reached.
+const WAITING: &[&str] = &[
+    "a wounded transaction began again",
+    "a younger transaction waited",
+    "an older transaction waited for a prepared one",
+    "an older transaction wounded a younger one",
+    "coordinator restarted with a commit to finish",
+    "in-doubt participant inquired",
+    "in-doubt participant restarted",
+    "participant compacted its log",
+    "peer ended a doubt",
+    "retry found its operation applied",
+];
 
 /// A `read_all` is drawn as one Read, which [`Scenario::fit`] makes one of every account.
 fn op(dice: &mut Dice) -> Op {
@@ -69,15 +119,20 @@ impl<N: Commit> Scenario for Bank<N> {
     type Node = N;
 
     fn name(&self) -> String {
-        "bank".to_owned()
+        self.name.to_owned()
     }
 
     fn about(&self) -> String {
-        "transfers over two-phase commit: money is conserved in every sum that is read".to_owned()
+        self.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        Shape { faults: commit::FAULTS, marks: commit::MARKS, ..Shape::default() }
+        Shape {
+            faults: commit::FAULTS,
+            marks: self.marks,
+            expected: self.expected,
+            ..Shape::default()
+        }
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -90,7 +145,8 @@ impl<N: Commit> Scenario for Bank<N> {
             let balances: Vec<_> = (0..ACCOUNTS).map(|key| (Key(key), OPENING)).collect();
             let coordinators = 1 + u16::from(dice.below(3) == 0);
             let participants = 2 + dice.below(3) as u16;
-            commit::cluster(coordinators, participants, &balances, &commit::timing(dice))
+            let timing = Config { locking: self.locking, ..commit::timing(dice) };
+            commit::cluster(coordinators, participants, &balances, &timing)
         })
     }
 

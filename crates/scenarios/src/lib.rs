@@ -4,8 +4,10 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod queue;
 pub mod quorum_register;
 pub mod raft;
+pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 
@@ -22,17 +24,22 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
     visitor.visit(three_phase_commit::three_phase_commit());
     visitor.visit(bank::bank());
+    visitor.visit(bank::wound_wait());
     visitor.visit(lease_lock::lease_lock());
     visitor.visit(quorum_register::register());
     visitor.visit(raft::raft_register());
     visitor.visit(raft::raft_lock());
     visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
+    visitor.visit(queue::queue());
+    visitor.visit(stock::optimistic());
+    visitor.visit(stock::watch());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
     visitor.visit(two_phase_commit::version_d());
     visitor.visit(two_phase_commit::version_e());
+    visitor.visit(bank::in_any_order());
     visitor.visit(three_phase_commit::asynchronous());
     visitor.visit(three_phase_commit::version_a());
     visitor.visit(three_phase_commit::version_b());
@@ -40,6 +47,11 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
+    visitor.visit(queue::pop_then_process());
+    visitor.visit(queue::acknowledge_first());
+    visitor.visit(stock::get_set());
+    visitor.visit(stock::by_value());
+    visitor.visit(stock::without_exec());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

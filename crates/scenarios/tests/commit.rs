@@ -5,7 +5,7 @@ use explorer::{
 };
 use node::{Cx, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Action, Config, Durable, Item, Key, Op, Ret, Role, View};
-use scenarios::bank::bank;
+use scenarios::bank::{bank, in_any_order, wound_wait};
 use scenarios::two_phase_commit::{
     FreeVotes, two_phase_commit, version_a, version_b, version_c, version_d, version_e,
 };
@@ -141,10 +141,26 @@ fn the_bank_holds() {
 }
 
 #[test]
+fn the_bank_holds_where_locks_are_waited_for() {
+    campaign(&wound_wait(), 2_000, narrow("")).assert_holds();
+}
+
+/// No fault is needed: each waits for what another one holds.
+#[test]
+fn locks_in_any_order_end_in_deadlock() {
+    let calm = Narrow { faults: Some(Faults::NONE), ..Narrow::default() };
+    let report = campaign(&in_any_order(), 100, calm.clone());
+    assert_eq!(signatures(&report), ["progress / in doubt"]);
+    let small = in_any_order().exhibit(report.findings[0].seed, &calm, true).expect("it fails");
+    assert!(small.after.0 <= 3 && small.after.1 == 0, "{:?}", small.after);
+}
+
+#[test]
 fn a_few_faults_break_neither() {
     let few = Narrow { max_faults: Some(3), ..Narrow::default() };
     campaign(&two_phase_commit(), 1_000, few.clone()).assert_holds();
-    campaign(&bank(), 1_000, few).assert_holds();
+    campaign(&bank(), 1_000, few.clone()).assert_holds();
+    campaign(&wound_wait(), 1_000, few).assert_holds();
 }
 
 /// Each exhibit shows its own errors, none of them hidden behind another, and small.

@@ -123,10 +123,13 @@
 //! the smallest case in columns, one for each machine, and says where that case is saved.
 //! `examples/own-protocol` goes on from here.
 
-mod trial;
+mod explored;
+pub mod service;
 
 pub use cli::{Registry, in_ci, run as main, run_from};
-pub use trial::{Trial, explore, explore_with, replay, replay_all};
+pub use explored::{Explored, explore, explore_with, replay, replay_all};
+pub use macros::test;
+pub use service::{Client, Failure, Machine, Trial};
 
 /// For `#[serde(crate = "tribunal::serde")]`.
 pub use explorer::serde;
@@ -141,7 +144,7 @@ pub use world;
 
 /// What a protocol and its scenario need.
 pub mod prelude {
-    pub use crate::{Trial, explore, replay, replay_all};
+    pub use crate::{Explored, explore, replay, replay_all};
     pub use checkers::{Anomaly, Model, Verdict, linearizable};
     pub use explorer::serde::{Deserialize, Serialize};
     pub use explorer::{Budget, CaseFor, Expected, Narrow, Run, Scenario, Shape};

@@ -5,6 +5,7 @@ mod check;
 mod common;
 mod own_protocol;
 mod real;
+mod service;
 
 use common::{Ran, command, folder, run};
 use explorer::repro;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 const EXHIBIT: &str = "naive::register_without_write_back";
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.toml");
-const VERBS: [&str; 7] = ["explore", "replay", "shrink", "check", "list", "init", "serve"];
+const VERBS: [&str; 8] =
+    ["explore", "replay", "shrink", "check", "list", "init", "doctor", "serve"];
 
 fn tribunal(arguments: &[&str]) -> Command {
     command(env!("CARGO_BIN_EXE_tribunal"), arguments)

@@ -26,24 +26,19 @@ mod tests;
 pub use port::Wire;
 pub use run::{carry, serve};
 
-use crate::protocol::{Answer, Hello, MAX_LINE, Request};
+use crate::Request;
 use explorer::{CaseFor, Outcome, Record, Scenario};
-use rustix::stdio::dup2_stdout;
 use scenarios::Visitor;
-use std::fs::File;
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, Read as _};
+use worker::Answer;
+use worker::protocol::{Line, MAX_LINE};
 
 /// Answers cases until the input ends.
-///
-/// Results go over a duplicate of the standard output, which itself becomes the standard error: a
-/// line that anybody prints must not stand among them.
 ///
 /// # Errors
 /// When the input or the output fails, or a line is no request.
 pub fn main() -> io::Result<()> {
-    let mut output = File::from(rustix::io::dup(io::stdout())?);
-    dup2_stdout(io::stderr())?;
-    say(&mut output, &Hello::ours())?;
+    let mut host = Line::open(env!("CARGO_PKG_NAME"))?;
     let mut input = io::stdin().lock();
     let mut line = String::new();
     loop {
@@ -53,14 +48,8 @@ pub fn main() -> io::Result<()> {
         }
         let Request { scenario, case, streams, recording } = serde_json::from_str(&line)?;
         let (outcome, record) = judge(&scenario, &case, streams, recording);
-        say(&mut output, &Answer { outcome, record })?;
+        host.say(&Answer { outcome, record })?;
     }
-}
-
-fn say(output: &mut File, message: &impl serde::Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    output.write_all(&line)
 }
 
 /// Runs and judges a case, which is TOML, of the scenario of that name.

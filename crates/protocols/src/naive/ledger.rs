@@ -182,6 +182,17 @@ impl Store {
         Some(self.execute(tx, request, writes))
     }
 
+    /// Drops what was prepared; the record is to be forced.
+    pub(super) fn abort(&mut self, tx: TxId) -> Record {
+        self.forget(tx);
+        Record::Aborted { tx }
+    }
+
+    /// Whether a transaction holds one of the keys.
+    pub(super) fn is_locked(&self, work: &[(Key, Action)]) -> bool {
+        work.iter().any(|(key, _)| self.locks.contains_key(key))
+    }
+
     fn forget(&mut self, tx: TxId) {
         self.prepared.remove(&tx);
         self.locks.retain(|_, holder| *holder != tx);

@@ -4,12 +4,16 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, lease, payment, register};
+use crate::{commit, job, lease, payment, register, stock};
 
 mod idempotency_check_then_act;
 mod idempotency_key_first;
 mod lease_lock_unfenced;
 mod ledger;
+mod optimistic_by_value;
+mod optimistic_get_set;
+mod queue_acknowledge_first;
+mod queue_pop_then_process;
 mod register_without_write_back;
 mod single_server;
 pub mod three_phase_commit_a;
@@ -20,9 +24,17 @@ pub mod two_phase_commit_b;
 pub mod two_phase_commit_c;
 pub mod two_phase_commit_d;
 pub mod two_phase_commit_e;
+mod two_phase_locking;
+mod watch_without_exec;
 
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
 pub use lease_lock_unfenced::LeaseLockUnfenced;
+pub use optimistic_by_value::OptimisticByValue;
+pub use optimistic_get_set::OptimisticGetSet;
+pub use queue_acknowledge_first::QueueAcknowledgeFirst;
+pub use queue_pop_then_process::QueuePopThenProcess;
 pub use register_without_write_back::RegisterWithoutWriteBack;
 pub use single_server::SingleServer;
+pub use two_phase_locking::TwoPhaseLocking;
+pub use watch_without_exec::WatchWithoutExec;

@@ -37,6 +37,7 @@
 //!
 //! - There is no execution round: a vote carries what was read, and locks stay to the end. So
 //!   one that only reads takes part like any other.
+//! - Locks are exclusive, and nobody waits for one: a conflict is a No.
 //! - A copy of a request finds its transaction in the log of its only coordinator, not in the data.
 //! - DoCommit is not acked, so nobody knows what may be forgotten: logs keep every transaction.
 //! - A coordinator does not log aborts, see Restart.

@@ -77,6 +77,11 @@ impl Coordinator {
                 Phase::Aborted => {}
             }
         }
+        self.begin(request, op, cx);
+    }
+
+    /// The execution round of a new transaction (1.18).
+    fn begin(&mut self, request: RequestId, op: Op, cx: &mut Cx<TwoPhaseCommit>) {
         let numbers = op.participants();
         let parts: Vec<NodeId> = numbers
             .iter()
@@ -123,6 +128,16 @@ impl Coordinator {
                 cx.mark("retry found its operation applied");
                 self.latch_abort(tx, Some(from), cx);
                 request.into_iter().for_each(|request| cx.reply(request, Ret::Already));
+            }
+            // 5.21 A wound, before anything is decided: abort, and begin again at the same age.
+            (Msg::Wound { .. }, Some(Phase::Working { op, .. })) => {
+                cx.mark("a wounded transaction began again");
+                let op = op.clone();
+                self.latch_abort(tx, None, cx);
+                request.into_iter().for_each(|request| self.begin(request, op.clone(), cx));
+            }
+            (Msg::Wound { .. }, Some(Phase::Aborted) | None) => {
+                cx.send(from, Msg::Decision { tx, outcome: Outcome::Abort });
             }
             // 1.3 Any No.
             (Msg::Vote { vote: Vote::No, .. }, Some(Phase::Voting { .. })) => {

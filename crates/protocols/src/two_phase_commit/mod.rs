@@ -33,11 +33,12 @@
 //! participant: every PREPARE without outcome takes its locks again before anything is served, and
 //! inquires · 1.13 who scans prepared transactions must know those in flight: nobody scans, see G3.
 //!
-//! **Data**: 1.18 an execution round takes every lock, without waiting, before the first Prepare
-//! leaves; work is volatile, so Done carries the participant's incarnation, Prepare repeats it, and
-//! Work that was given up is not taken again · 1.19 reading everything is such a transaction · 1.20
-//! the operation's id is stored with the data it changed and outlives the transaction's outcome;
-//! one participant that finds it is enough for ok.
+//! **Data**: 1.18 an execution round takes every lock before the first Prepare leaves: without
+//! waiting, or by age (participant/wound_wait.rs); work is volatile, so Done carries the
+//! participant's incarnation, Prepare repeats it, and Work that was given up is not taken again ·
+//! 1.19 reading everything is such a transaction · 1.20 the operation's id is stored with the data
+//! it changed and outlives the transaction's outcome; one participant that finds it is enough for
+//! ok.
 //!
 //! # Deviations
 //!
@@ -72,7 +73,8 @@ pub use coordinator::Coordinator;
 pub use participant::Participant;
 
 use super::commit::{
-    Action, Config, Decided, Durable, Key, Op, Outcome, Prepared, Reading, Ret, Role, TxId, View,
+    Action, Config, Decided, Durable, Key, Locking, Op, Outcome, Prepared, Reading, Ret, Role,
+    TxId, View,
 };
 use node::{Cx, Incarnation, Node, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
@@ -154,6 +156,11 @@ pub enum Msg {
         tx: TxId,
         /// The outcome.
         outcome: Outcome,
+    },
+    /// Participant to the coordinator of a lock's holder: an older transaction wants the lock.
+    Wound {
+        /// The holder.
+        tx: TxId,
     },
 }
 
@@ -290,14 +297,20 @@ impl Node for TwoPhaseCommit {
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<Self>) {
         match self {
             Self::Coordinator(coordinator) => coordinator.on_message(from, msg, cx),
-            Self::Participant(participant) => participant.on_message(from, msg, cx),
+            Self::Participant(participant) => {
+                participant.on_message(from, msg, cx);
+                participant.wake(cx);
+            }
         }
     }
 
     fn on_timer(&mut self, timer: Timer, cx: &mut Cx<Self>) {
         match self {
             Self::Coordinator(coordinator) => coordinator.on_timer(timer, cx),
-            Self::Participant(participant) => participant.on_timer(timer, cx),
+            Self::Participant(participant) => {
+                participant.on_timer(timer, cx);
+                participant.wake(cx);
+            }
         }
     }
 }
@@ -316,7 +329,8 @@ impl Msg {
             | Self::Ack { tx }
             | Self::Inquiry { tx }
             | Self::PeerAsk { tx }
-            | Self::PeerTell { tx, .. } => *tx,
+            | Self::PeerTell { tx, .. }
+            | Self::Wound { tx } => *tx,
         }
     }
 }

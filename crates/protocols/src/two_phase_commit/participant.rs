@@ -1,8 +1,11 @@
 //! The participant: rules 1.5–1.10, 1.12, and its side of the execution round.
 
+mod wound_wait;
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use wound_wait::Queue;
 
 /// One that votes.
 pub struct Participant {
@@ -11,6 +14,9 @@ pub struct Participant {
     inquiry_interval: Duration,
     ask_peers: bool,
     compact_after: u32,
+    locking: Locking,
+    /// Work that waits for locks, where the policy is to wait.
+    queue: Queue,
     balances: BTreeMap<Key, i64>,
     locks: BTreeMap<Key, TxId>,
     /// Operations that are in the balances (1.20).
@@ -56,6 +62,8 @@ impl Participant {
             inquiry_interval: config.inquiry_interval,
             ask_peers: config.ask_peers,
             compact_after: config.compact_after,
+            locking: config.locking,
+            queue: Queue::default(),
             balances: balances.iter().copied().collect(),
             locks: BTreeMap::new(),
             applied: BTreeSet::new(),
@@ -111,7 +119,10 @@ impl Participant {
         match msg {
             Msg::Work { tx, request, work, low_water } => {
                 self.forget_below(low_water, cx);
-                self.on_work(tx, request, &work, cx);
+                match self.locking {
+                    Locking::NoWait => self.on_work(tx, request, &work, cx),
+                    Locking::WoundWait => self.enqueue(tx, request, work, cx),
+                }
             }
             Msg::Prepare { tx, writers, incarnation } => {
                 self.on_prepare(tx, writers, incarnation, cx);
@@ -148,7 +159,7 @@ impl Participant {
         }
     }
 
-    /// 1.18 Do the work under locks, and never wait for one.
+    /// 1.18 Do the work under locks; without waiting, unless it has waited.
     fn on_work(
         &mut self,
         tx: TxId,
@@ -413,6 +424,8 @@ impl Participant {
                 State::Aborted(Logged::Nothing) | State::ReadOnly => {}
             }
         }
+        view.working.extend(self.queue.txs());
+        view.working.sort_unstable();
         view.locks = self.locks.iter().map(|(key, holder)| (*key, *holder)).collect();
         view
     }

@@ -5,3 +5,4 @@ mod net;
 mod three_phase_commit;
 mod two_phase_commit;
 mod walks;
+mod wound_wait;

@@ -209,7 +209,8 @@ impl<N: Commit> Net<N> {
                 self.start(id);
             }
         }
-        for _ in 0..5 {
+        // Work that waits can become, one after the other, work that is given up.
+        for _ in 0..12 {
             self.settle();
             for &id in &ids {
                 for _ in 0..self.machines[id.index()].timers.len() {

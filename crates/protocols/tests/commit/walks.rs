@@ -3,7 +3,7 @@
 
 use crate::net::{Commit, Net, call, key};
 use node::{Answer, Dice, NodeId};
-use protocols::commit::{Action, Config, Item, Op, Outcome, Ret, TxId};
+use protocols::commit::{Action, Config, Item, Locking, Op, Outcome, Ret, TxId};
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,11 +78,16 @@ fn op(dice: &mut Dice) -> Op {
     op
 }
 
-fn walk<N: Commit>(seed: u64, marks: &mut BTreeMap<&'static str, u32>) -> Result<u32, String> {
+fn walk<N: Commit>(
+    seed: u64,
+    locking: Locking,
+    marks: &mut BTreeMap<&'static str, u32>,
+) -> Result<u32, String> {
     let dice = &mut Dice::new(seed);
     let timing = Config {
         compact_after: [1, 2, 1000][dice.below(3) as usize],
         ask_peers: dice.below(2) == 0,
+        locking,
         ..Config::default()
     };
     let coordinators = 1 + dice.below(2) as u16;
@@ -173,11 +178,10 @@ fn ledger<N: Commit>(
     Ok(())
 }
 
-#[test]
-fn presumed_abort_holds_on_every_walk() {
+fn holds_on_every_walk(locking: Locking, labels: &[&str]) {
     let (mut marks, mut told) = (BTreeMap::new(), 0);
     for seed in 0..20_000 {
-        match walk::<TwoPhaseCommit>(seed, &mut marks) {
+        match walk::<TwoPhaseCommit>(seed, locking, &mut marks) {
             Ok(ok) => told += ok,
             Err(why) => panic!("walk {seed}: {why}"),
         }
@@ -190,9 +194,28 @@ fn presumed_abort_holds_on_every_walk() {
         "participant compacted its log",
         "peer ended a doubt",
         "retry found its operation applied",
-    ] {
+    ]
+    .iter()
+    .chain(labels)
+    {
         assert!(marks.get(label).is_some_and(|times| *times > 100), "{label}: {marks:?}");
     }
+}
+
+#[test]
+fn presumed_abort_holds_on_every_walk() {
+    holds_on_every_walk(Locking::NoWait, &[]);
+}
+
+#[test]
+fn wound_wait_holds_on_every_walk() {
+    let labels = [
+        "a wounded transaction began again",
+        "a younger transaction waited",
+        "an older transaction waited for a prepared one",
+        "an older transaction wounded a younger one",
+    ];
+    holds_on_every_walk(Locking::WoundWait, &labels);
 }
 
 /// The walks are no evidence unless they find something.
@@ -204,7 +227,8 @@ fn the_exhibits_do_not_survive() {
         two_phase_commit_e::TwoPhaseCommitE,
     };
     fn breaks<N: Commit>() -> bool {
-        (0..200).filter(|seed| walk::<N>(*seed, &mut BTreeMap::new()).is_err()).count() > 20
+        let walk = |seed| walk::<N>(seed, Locking::NoWait, &mut BTreeMap::new());
+        (0..200).filter(|seed| walk(*seed).is_err()).count() > 20
     }
     assert!(breaks::<TwoPhaseCommitA>());
     assert!(breaks::<TwoPhaseCommitB>());

@@ -1,10 +1,11 @@
 //! A worker process: it is asked one thing at a time, and has so long to answer.
 
-use crate::protocol::{Answer, Hello, MAX_LINE, Request};
+use crate::protocol::{Answer, Hello, MAX_LINE};
+use explorer::Outcome;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ const GREETING: Duration = Duration::from_secs(30);
 
 /// A running worker. It ends with this value.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub struct Worker {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
@@ -23,7 +24,7 @@ pub(crate) struct Worker {
 
 /// Why there is no answer. The worker is of no more use.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Silence {
+pub enum Silence {
     /// It took longer than that.
     Deadline(Duration),
     /// It has ended: how.
@@ -33,25 +34,44 @@ pub(crate) enum Silence {
 }
 
 impl Worker {
-    /// Starts a worker and lets it say who it is.
-    pub(crate) fn start(program: &Path) -> Result<Self, String> {
-        let mut command = Command::new(program);
+    /// Starts a worker, which has still to say who it is.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let mut child = command.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("it has no pipes".to_owned());
+            return Err(io::Error::other("it has no pipes"));
         };
-        let mut worker = Self { child, input, output, read: Vec::new() };
-        let hello: Hello = worker.line(GREETING).map_err(|silence| match silence {
+        Ok(Self { child, input, output, read: Vec::new() })
+    }
+
+    /// Lets it say who it is. Of what stands around it, so many lines may come before that.
+    ///
+    /// # Errors
+    /// Says why it is not this worker.
+    pub fn greet(&mut self, worker: &str, before: usize) -> Result<(), String> {
+        let mut greeting = self.line::<Hello>(GREETING);
+        for _ in 0..before {
+            if !matches!(greeting, Err(Silence::Nonsense(_))) {
+                break;
+            }
+            greeting = self.line(GREETING);
+        }
+        let hello = greeting.map_err(|silence| match silence {
             Silence::Deadline(time) => format!("it has said nothing for {time:?}"),
             Silence::Ended(how) => format!("it ends before it says who it is ({how})"),
             Silence::Nonsense(what) => format!("it does not say who it is: {what}"),
         })?;
-        hello.check().map(|()| worker)
+        hello.check(worker)
     }
 
     /// Asks it to run a case.
-    pub(crate) fn ask(&mut self, request: &Request, within: Duration) -> Result<Answer, Silence> {
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask(&mut self, request: &impl Serialize, within: Duration) -> Result<Answer, Silence> {
         let line = serde_json::to_vec(request).map(|mut line| {
             line.push(b'\n');
             line
@@ -63,8 +83,12 @@ impl Worker {
         self.line(within)
     }
 
+    /// The next line that it says.
+    ///
+    /// # Errors
+    /// When it says nothing, or something else.
     #[expect(clippy::disallowed_methods, reason = "a deadline in real time")]
-    fn line<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T, Silence> {
+    pub fn line<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T, Silence> {
         let deadline = Instant::now() + within;
         let mut searched = 0;
         loop {
@@ -123,5 +147,24 @@ impl Drop for Worker {
         // It may have ended by itself.
         let _gone = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+impl Silence {
+    /// A case that its worker does not survive is a finding.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Deadline(time) => Outcome::violated(
+                "progress",
+                "livelock",
+                format!("the run makes no end within {time:?} of real time"),
+            ),
+            Self::Ended(how) => {
+                Outcome::violated("worker", "died", format!("the run ends its worker ({how})"))
+            }
+            Self::Nonsense(what) => {
+                Outcome::violated("worker", "no answer", format!("the worker says {what}"))
+            }
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! What host and worker say to each other: one line of JSON each.
 //!
-//! The worker begins with [`Hello`]. Then it answers every [`Request`] with one [`Answer`], until
-//! its input ends.
+//! The worker begins with [`Hello`]. Then it answers every request, which is its own kind of line,
+//! with one [`Answer`], until its input ends.
 
 use explorer::{Outcome, Record};
+use rustix::stdio::dup2_stdout;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write as _};
 
 /// The version of these lines.
 pub const VERSION: u32 = 1;
@@ -16,7 +19,7 @@ pub const MAX_LINE: usize = 256 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
-    /// `engine-madsim`.
+    /// Which worker it is: `engine-madsim`, or a user's test.
     pub worker: String,
     /// [`VERSION`].
     pub protocol: u32,
@@ -27,22 +30,22 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// That of this program.
-    pub fn ours() -> Self {
+    /// That of this program, as that worker.
+    pub fn ours(worker: &str) -> Self {
         Self {
-            worker: env!("CARGO_PKG_NAME").to_owned(),
+            worker: worker.to_owned(),
             protocol: VERSION,
             tribunal: env!("CARGO_PKG_VERSION").to_owned(),
             madsim: cfg!(madsim),
         }
     }
 
-    /// Whether this is a worker for us.
+    /// Whether this is that worker, for us.
     ///
     /// # Errors
     /// Says what it is instead.
-    pub fn check(&self) -> Result<(), String> {
-        let expected = Self { madsim: true, ..Self::ours() };
+    pub fn check(&self, worker: &str) -> Result<(), String> {
+        let expected = Self { madsim: true, ..Self::ours(worker) };
         if self.worker != expected.worker {
             return Err(format!("it is {:?}, expected {:?}", self.worker, expected.worker));
         }
@@ -61,20 +64,6 @@ impl Hello {
     }
 }
 
-/// A case to run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The scenario's name.
-    pub scenario: String,
-    /// The case, as TOML.
-    pub case: String,
-    /// Whether frames go over madsim's TCP, and not over our network.
-    pub streams: bool,
-    /// Whether to keep every event.
-    pub recording: bool,
-}
-
 /// What came of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,4 +72,32 @@ pub struct Answer {
     pub outcome: Outcome,
     /// What was kept.
     pub record: Record,
+}
+
+/// The worker's way to its host.
+#[derive(Debug)]
+pub struct Line(File);
+
+impl Line {
+    /// A duplicate of the standard output, which itself becomes the standard error: what anybody
+    /// prints must not stand among answers. It begins with who this is.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn open(worker: &str) -> io::Result<Self> {
+        let mut line = Self(File::from(rustix::io::dup(io::stdout())?));
+        dup2_stdout(io::stderr())?;
+        line.say(&Hello::ours(worker))?;
+        Ok(line)
+    }
+
+    /// Says one thing.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn say(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.0.write_all(&line)
+    }
 }

@@ -1,12 +1,13 @@
 //! Trials in tests: explore, and fail with a case that is small, saved and replayable.
 
+use explorer::any::On;
 use explorer::{
     AnyScenario, Budget, Exhibit, Progress, Report, ReproError, Scenario, Verdict, repro,
 };
 use std::path::{Path, PathBuf};
 
 /// A campaign that is over, and its first failure, made small.
-pub struct Trial {
+pub struct Explored {
     /// What it came to.
     pub report: Report,
     /// Its first failure.
@@ -14,31 +15,66 @@ pub struct Trial {
     /// Saved cases that are not as their status says, each with its story.
     pub contradicted: Vec<String>,
     repros: PathBuf,
+    /// How its failure is seen again.
+    again: Again,
+}
+
+/// How a failure is shown.
+pub(crate) struct Show {
+    /// It is made small.
+    pub(crate) shrinking: bool,
+    pub(crate) again: Again,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Self { shrinking: true, again: Again::Call }
+    }
+}
+
+/// How a failure is seen again.
+pub(crate) enum Again {
+    /// By a call, in a test of one's own.
+    Call,
+    /// By the test that found it, under that name.
+    #[cfg_attr(not(madsim), expect(dead_code, reason = "only a service's trial says so"))]
+    Test(String),
 }
 
 /// Puts a scenario on trial, after the cases that are saved of it in the package's `tests/repros`.
-pub fn explore<S: Scenario>(scenario: &S, budget: Budget) -> Trial {
-    trial(scenario, &budget, &kept(), root())
+pub fn explore<S: Scenario>(scenario: &S, budget: Budget) -> Explored {
+    trial(scenario, &budget, &kept(), root(), Show::default())
 }
 
 /// As [`explore`], with repros in another folder than `tests/repros`.
-pub fn explore_with<S: Scenario>(scenario: &S, budget: Budget, repros: &Path) -> Trial {
-    trial(scenario, &budget, repros, repros.to_owned())
+pub fn explore_with<S: Scenario>(scenario: &S, budget: Budget, repros: &Path) -> Explored {
+    trial(scenario, &budget, repros, repros.to_owned(), Show::default())
 }
 
-fn trial<S: Scenario>(scenario: &S, budget: &Budget, kept: &Path, repros: PathBuf) -> Trial {
+pub(crate) fn trial<S: Scenario>(
+    scenario: &S,
+    budget: &Budget,
+    kept: &Path,
+    repros: PathBuf,
+    show: Show,
+) -> Explored {
+    let engine = budget.narrow.engine.as_ref();
     // A planted bug changes what saved cases come to.
     let contradicted = match budget.narrow.mutant {
         None => {
-            saved(scenario, kept).iter().filter_map(|path| hold(scenario, path).err()).collect()
+            let paths = saved(scenario, kept);
+            paths.iter().filter_map(|path| hold(scenario, engine, path).err()).collect()
         }
         Some(_) => Vec::new(),
     };
     let report = explorer::explore(scenario, budget, &Progress::default());
-    let finding = report.findings.first();
-    let exhibit = finding
-        .and_then(|finding| AnyScenario::exhibit(scenario, finding.seed, &budget.narrow, true));
-    Trial { report, exhibit, contradicted, repros }
+    let exhibit = report.findings.first().and_then(|finding| {
+        // On another engine a run without an end costs its deadline, and shrinking runs many.
+        let ends = engine.is_none() || finding.anomaly.class != "livelock";
+        let shrinking = show.shrinking && ends;
+        AnyScenario::exhibit(scenario, finding.seed, &budget.narrow, shrinking)
+    });
+    Explored { report, exhibit, contradicted, repros, again: show.again }
 }
 
 /// The package under test.
@@ -54,7 +90,7 @@ fn kept() -> PathBuf {
 
 /// Where new ones go. A CI machine never writes to the source tree: what a failure of it says
 /// stands below the folder that cargo builds in.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     if !cli::in_ci() {
         return kept();
     }
@@ -76,7 +112,7 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(package()).unwrap_or(path).display().to_string()
 }
 
-impl Trial {
+impl Explored {
     /// The verdict on the scenario.
     pub fn verdict(&self) -> Verdict {
         self.report.verdict()
@@ -130,7 +166,8 @@ impl Trial {
         Some(repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro))
     }
 
-    fn tell(&self, exhibit: &Exhibit) -> String {
+    /// The verdict on the smallest case, and what happened in it.
+    pub(crate) fn show(exhibit: &Exhibit) -> Vec<String> {
         let Exhibit { scenario, anomaly, seed, digest, nodes, after, story, .. } = exhibit;
         let digest = repro::hex(*digest);
         let mut lines = vec![
@@ -141,11 +178,19 @@ impl Trial {
             ),
         ];
         lines.extend(story.iter().cloned());
+        lines
+    }
+
+    pub(crate) fn tell(&self, exhibit: &Exhibit) -> String {
+        let mut lines = Self::show(exhibit);
         match self.save() {
             Some(Ok(path)) => {
                 let path = shown(&path);
                 lines.push(format!("  saved    {path}"));
-                lines.push(format!("  replay   tribunal::replay(&scenario, {path:?})"));
+                lines.push(match &self.again {
+                    Again::Call => format!("  replay   tribunal::replay(&scenario, {path:?})"),
+                    Again::Test(name) => format!("  replay   cargo test {name}"),
+                });
             }
             Some(Err(error)) => {
                 lines.extend([format!("  unsaved  {error}"), exhibit.repro.clone()])
@@ -167,14 +212,14 @@ impl Trial {
 /// fails, or has drifted: a placed fault finds no event, and it would be green for nothing.
 #[track_caller]
 pub fn replay<S: Scenario>(scenario: &S, path: impl AsRef<Path>) {
-    if let Err(why) = hold(scenario, path.as_ref()) {
+    if let Err(why) = hold(scenario, None, path.as_ref()) {
         panic!("{why}");
     }
 }
 
-fn hold<S: Scenario>(scenario: &S, path: &Path) -> Result<(), String> {
+fn hold<S: Scenario>(scenario: &S, engine: On<'_>, path: &Path) -> Result<(), String> {
     let replay = repro::read(path)
-        .and_then(|text| AnyScenario::replay(scenario, path, &text))
+        .and_then(|text| AnyScenario::replay_on(scenario, engine, path, &text))
         .map_err(|error| error.to_string())?;
     let path = shown(path);
     replay.stands(path.as_ref()).map_err(|why| format!("{why}\n{}", replay.story.join("\n")))
