@@ -4,6 +4,9 @@ use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// New balances, and what was read.
+type Executed = (Vec<(Key, i64)>, Vec<i64>);
+
 /// One that votes.
 pub struct Participant {
     me: NodeId,
@@ -154,7 +157,7 @@ impl Participant {
 
     /// New balances and what was read; nothing if a key is locked, a balance would be negative, or
     /// somebody vetoes.
-    fn execute(&self, work: &[(Key, Action)]) -> Option<(Vec<(Key, i64)>, Vec<i64>)> {
+    fn execute(&self, work: &[(Key, Action)]) -> Option<Executed> {
         let (mut writes, mut values) = (BTreeMap::new(), Vec::new());
         for (key, action) in work {
             if self.locks.contains_key(key) {
