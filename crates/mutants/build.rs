@@ -20,11 +20,17 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 8] = [
+const PROTOCOLS: [Protocol; 9] = [
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
         module: "two_phase_commit::",
+        shared: "commit",
+    },
+    Protocol {
+        name: "three_phase_commit",
+        node: "ThreePhaseCommit",
+        module: "three_phase_commit::",
         shared: "commit",
     },
     Protocol { name: "lease_lock", node: "LeaseLock", module: "", shared: "lease" },

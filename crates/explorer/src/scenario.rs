@@ -54,6 +54,9 @@ pub struct Shape {
     pub give_up: Duration,
     /// Servers deduplicate requests: a Fail is final for every copy.
     pub deduplicated: bool,
+    /// The promise rests on a bound for the time that a message takes, syncs and waiting included:
+    /// the heap engine keeps one, and the others are not asked.
+    pub synchronous: bool,
     /// What a campaign of at least 1,000 cases must have reached to mean anything.
     pub marks: &'static [&'static str],
     /// What the campaign must show.
@@ -76,6 +79,7 @@ impl Default for Shape {
             deadline: Duration::from_secs(20),
             give_up: Duration::from_secs(1),
             deduplicated: false,
+            synchronous: false,
             marks: &[],
             expected: Expected::Holds,
         }

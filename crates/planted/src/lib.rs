@@ -8,7 +8,7 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
-    two_phase_commit, watch,
+    three_phase_commit, two_phase_commit, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
@@ -26,6 +26,10 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     let mut free_votes = scenarios::two_phase_commit::two_phase_commit();
     free_votes.mutants = planted(&two_phase_commit::COPIES, |bug| {
         FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
+    });
+    let mut in_synchrony = scenarios::three_phase_commit::three_phase_commit();
+    in_synchrony.mutants = planted(&three_phase_commit::COPIES, |bug| {
+        FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
     });
     let mut bank = scenarios::bank::bank();
     bank.mutants =
@@ -56,8 +60,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     watched.mutants =
         planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
 
-    let planted: [Box<dyn AnyScenario>; 9] = [
+    let planted: [Box<dyn AnyScenario>; 10] = [
         Box::new(free_votes),
+        Box::new(in_synchrony),
         Box::new(bank),
         Box::new(lease_lock),
         Box::new(register),

@@ -18,6 +18,7 @@ mod raft;
 pub mod register;
 pub mod replicated;
 pub mod stock;
+pub mod three_phase_commit;
 pub mod two_phase_commit;
 mod watch;
 

@@ -8,6 +8,7 @@ pub mod queue;
 pub mod quorum_register;
 pub mod raft;
 pub mod stock;
+pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Scenario};
@@ -21,6 +22,7 @@ pub trait Visitor {
 /// Visits every scenario that commands can name, those that must hold before the exhibits.
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
+    visitor.visit(three_phase_commit::three_phase_commit());
     visitor.visit(bank::bank());
     visitor.visit(bank::wound_wait());
     visitor.visit(lease_lock::lease_lock());
@@ -38,6 +40,10 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::version_d());
     visitor.visit(two_phase_commit::version_e());
     visitor.visit(bank::in_any_order());
+    visitor.visit(three_phase_commit::asynchronous());
+    visitor.visit(three_phase_commit::version_a());
+    visitor.visit(three_phase_commit::version_b());
+    visitor.visit(three_phase_commit::version_c());
     visitor.visit(lease_lock::unfenced());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());

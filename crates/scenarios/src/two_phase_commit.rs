@@ -13,7 +13,7 @@ use protocols::naive::{
 };
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
-use world::Scene;
+use world::{Case, Scene};
 
 /// Keys of each participant.
 const KEYS: u16 = 16;
@@ -25,8 +25,10 @@ const OPENING: i64 = 10;
 pub struct FreeVotes<N> {
     name: &'static str,
     about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
+    shape: Shape,
+    /// Timers, and whether a case keeps to what they were made for.
+    timing: fn(&mut Dice) -> Config,
+    keeps: fn(&Case<Op, Config>) -> bool,
     /// Planted bugs of the protocol, none unless somebody plants them.
     pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
@@ -34,21 +36,33 @@ pub struct FreeVotes<N> {
 
 /// Presumed abort (protocols.md P1).
 pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
-    FreeVotes {
-        name: "two_phase_commit",
-        about: "two-phase commit, presumed abort: all participants or none, and nothing in doubt",
-        expected: Expected::Holds,
-        marks: commit::MARKS,
-        mutants: Vec::new(),
-        node: PhantomData,
-    }
+    FreeVotes::new(
+        "two_phase_commit",
+        "two-phase commit, presumed abort: all participants or none, and nothing in doubt",
+        Shape { faults: commit::FAULTS, marks: commit::MARKS, ..Shape::default() },
+    )
 }
 
 impl<N> FreeVotes<N> {
+    /// Under these faults, whatever the timers.
+    pub(crate) fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
+        let (timing, keeps) = (commit::timing, |_: &Case<Op, Config>| true);
+        Self { name, about, shape, timing, keeps, mutants: Vec::new(), node: PhantomData }
+    }
+
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        let expected = Expected::Violated;
+        Self::new(name, about, Shape { faults: commit::FAULTS, expected, ..Shape::default() })
+    }
+
+    /// With timers that were made for some cases alone: it speaks of no others.
+    pub(crate) fn timed(
+        self,
+        timing: fn(&mut Dice) -> Config,
+        keeps: fn(&Case<Op, Config>) -> bool,
+    ) -> Self {
+        Self { timing, keeps, ..self }
     }
 }
 
@@ -121,12 +135,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn shape(&self) -> Shape {
-        Shape {
-            faults: commit::FAULTS,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -137,7 +146,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         any::<u64>().prop_map(|key| {
             let dice = &mut Dice::new(key);
             let balances: Vec<_> = (0..KEYS).map(|key| (Key(key), OPENING)).collect();
-            commit::cluster(1, 2 + dice.below(3) as u16, &balances, &commit::timing(dice))
+            commit::cluster(1, 2 + dice.below(3) as u16, &balances, &(self.timing)(dice))
         })
     }
 
@@ -159,7 +168,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        commit::is_addressed(case)
+        commit::is_addressed(case) && (self.keeps)(case)
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -4,9 +4,10 @@ use crate::net::{COORDINATOR, Commit, Net, call, key};
 use node::{Answer, NodeId};
 use protocols::commit::{Action, Item, Op, Outcome};
 use protocols::naive::{
-    two_phase_commit_a::TwoPhaseCommitA, two_phase_commit_b::TwoPhaseCommitB,
-    two_phase_commit_c::TwoPhaseCommitC, two_phase_commit_d::TwoPhaseCommitD,
-    two_phase_commit_e::TwoPhaseCommitE,
+    three_phase_commit_a::ThreePhaseCommitA, three_phase_commit_b::ThreePhaseCommitB,
+    three_phase_commit_c::ThreePhaseCommitC, two_phase_commit_a::TwoPhaseCommitA,
+    two_phase_commit_b::TwoPhaseCommitB, two_phase_commit_c::TwoPhaseCommitC,
+    two_phase_commit_d::TwoPhaseCommitD, two_phase_commit_e::TwoPhaseCommitE,
 };
 
 const A: NodeId = NodeId(1);
@@ -110,4 +111,41 @@ fn version_e_lets_the_first_one_decide() {
     let decided = net.durable(COORDINATOR).decided[0].tx;
     assert_eq!(net.durable(B).aborted, [decided]);
     assert_eq!(net.view(COORDINATOR).decisions, [(decided, Outcome::Commit)]);
+}
+
+#[test]
+fn three_phases_a_confirm_what_each_one_has_decided_for_itself() {
+    let net = one_no::<ThreePhaseCommitA>();
+    assert!(split(&net));
+    assert!(matches!(net.answers[..], [(_, Answer::Fail(_))]));
+    assert_eq!(all_yes::<ThreePhaseCommitA>().durable(A).applied, [(call(0), 1)]);
+}
+
+#[test]
+fn three_phases_b_roll_back_what_all_were_ready_for() {
+    let net = all_yes::<ThreePhaseCommitB>();
+    for participant in [A, B] {
+        let durable = net.durable(participant);
+        assert_eq!((durable.committed.len(), durable.committed), (1, durable.aborted));
+    }
+    assert_eq!(one_no::<ThreePhaseCommitB>().view(A).in_doubt.len(), 1);
+}
+
+#[test]
+fn three_phases_c_commit_and_call_it_a_failure() {
+    let mut net = Net::<ThreePhaseCommitC>::bank(2);
+    net.request(0, &transfer());
+    while !net.pass("Confirm", COORDINATOR) {
+        net.deliver(0);
+    }
+    net.wire.clear();
+    net.fire(COORDINATOR, 0);
+    assert!(matches!(net.answers[..], [(_, Answer::Fail(_))]));
+    assert_eq!(net.durable(A).applied, [(call(0), 1)]);
+    // A later `commit()` after a No commits everybody.
+    let mut net = one_no::<ThreePhaseCommitC>();
+    assert_eq!(net.view(A).in_doubt.len(), 1);
+    net.request(0, &transfer());
+    net.settle();
+    assert_eq!((net.durable(A).committed.len(), net.durable(B).committed.len()), (1, 1));
 }

@@ -56,6 +56,7 @@ pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
         rules: Rules::new(cast.parts(run.case.nodes.len())),
         operations: run.history().operations(),
         durable: cast.participants.iter().map(|node| N::durable(run.durable(*node))).collect(),
+        lost: cast.participants.iter().map(|node| run.state(*node).is_none()).collect(),
         case: run.case,
         cast,
     };
@@ -70,6 +71,8 @@ struct End<'a> {
     operations: Vec<Operation<'a, Op, Ret>>,
     /// Of each participant.
     durable: Vec<Durable>,
+    /// The same: whether it is down for good.
+    lost: Vec<bool>,
 }
 
 impl End<'_> {
@@ -90,13 +93,15 @@ impl End<'_> {
     }
 
     /// An ok is durable at every writer, a fail at none, and anything else at all of them or none.
+    /// One that is lost for good counts where it has committed: it never will any more.
     fn told_the_truth(&self) -> Judged {
         for operation in &self.operations {
             let Some(call) = self.call(operation) else { continue };
             let writes = |item: &&Item| matches!(item.action, Action::Add(_));
             let effects = operation.op.items.iter().filter(writes);
-            let effects =
-                effects.map(|item| (self.cast.party(item.at), self.is_applied(item.at, call)));
+            let effects = effects.map(|item| (item.at, self.is_applied(item.at, call)));
+            let effects = effects.filter(|(at, applied)| *applied || !self.lost[usize::from(*at)]);
+            let effects = effects.map(|(at, applied)| (self.cast.party(at), applied));
             self.rules.ended(call, told(operation), effects)?;
         }
         Ok(())
