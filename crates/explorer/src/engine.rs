@@ -2,7 +2,7 @@
 //! case as text and says what came of it.
 
 use crate::judge::{Outcome, Record, judge, judge_recorded};
-use crate::scenario::{CaseFor, Scenario};
+use crate::scenario::{CaseFor, Scenario, Shape};
 use std::fmt::Debug;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -24,6 +24,12 @@ pub trait Engine: Debug + Send + Sync {
     /// have them at a time.
     fn sees_effects(&self) -> bool {
         true
+    }
+
+    /// What a scenario's shape becomes there: where a fault meets something less often, there may
+    /// be more of them.
+    fn shape(&self, shape: Shape) -> Shape {
+        shape
     }
 
     /// How many cases are best run side by side, if that is not one a core.

@@ -170,15 +170,12 @@ fn generate<S: Scenario>(
     narrow: &Narrow,
     c: &mut impl Choices,
 ) -> CaseFor<S> {
-    let mut shape = scenario.shape();
-    // A fault at a time meets an idle node more often than one at an effect: there are more of
-    // them, more for them to meet, and time to start again in between.
+    let shape = scenario.shape();
+    let mut shape = match &narrow.engine {
+        Some(engine) => engine.shape(shape),
+        None => shape,
+    };
     let timed = narrow.engine.as_ref().is_some_and(|engine| !engine.sees_effects());
-    if timed {
-        shape.plan *= 4;
-        shape.calls *= 3;
-        shape.trouble += Duration::from_secs(2);
-    }
     shape.calls = shape.calls.min(narrow.max_calls.unwrap_or(u16::MAX));
     let nodes = pick(&scenario.cluster(&shape), c);
     let engine = narrow.engine.as_ref().map_or(Faults::ALL, |engine| engine.kinds());
