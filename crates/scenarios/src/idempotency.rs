@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
-use world::{FaultKind, Faults, Kind, Scene};
+use world::{FaultKind, Faults, Scene};
 
 const STORE: NodeId = NodeId(0);
 const PROVIDER: NodeId = NodeId(1);
@@ -166,11 +166,7 @@ where
 
     /// One of several workers may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        let mut kinds = case.faults.iter().map(|fault| &fault.kind);
-        case.nodes.len() > 3
-            || !kinds.any(|kind| {
-                matches!(kind, Kind::Retire { .. } | Kind::BitRot { permanent: true, .. })
-            })
+        case.nodes.len() > 3 || case.lost().next().is_none()
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Kind, Scene};
+use world::{FaultKind, Faults, Scene};
 
 const BROKER: NodeId = NodeId(0);
 const STORE: NodeId = NodeId(1);
@@ -179,11 +179,7 @@ where
 
     /// One of several workers may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        let mut kinds = case.faults.iter().map(|fault| &fault.kind);
-        with_role(&case.nodes, Role::Worker).count() > 1
-            || !kinds.any(|kind| {
-                matches!(kind, Kind::Retire { .. } | Kind::BitRot { permanent: true, .. })
-            })
+        with_role(&case.nodes, Role::Worker).count() > 1 || case.lost().next().is_none()
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -121,7 +121,7 @@ where
         });
         unique
             && case.calls.iter().all(|call| *asked.entry(call.client).or_insert(call.to) == call.to)
-            && lost(case) <= (case.nodes.len() - 1) / 2
+            && case.lost().collect::<BTreeSet<_>>().len() <= (case.nodes.len() - 1) / 2
     }
 
     fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
@@ -162,22 +162,6 @@ where
     fn check(&self, run: &Run<N>) -> Verdict {
         linearizable(&Registers, run.history())
     }
-}
-
-/// How many nodes are lost for good.
-fn lost<Op, Config>(case: &world::Case<Op, Config>) -> usize {
-    use world::Kind::{BitRot, Retire};
-    let mut nodes: Vec<NodeId> = case
-        .faults
-        .iter()
-        .filter_map(|fault| match fault.kind {
-            Retire { node } | BitRot { node, permanent: true } => Some(node),
-            _ => None,
-        })
-        .collect();
-    nodes.sort_unstable();
-    nodes.dedup();
-    nodes.len()
 }
 
 /// Equal timestamps mean equal values; neither a replica's cell nor what a front end has recorded

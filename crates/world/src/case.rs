@@ -265,6 +265,14 @@ impl<Op, Config> Case<Op, Config> {
         NodeId(self.nodes.len() as u16 + client)
     }
 
+    /// The nodes that are lost for good, one for each fault that loses it.
+    pub fn lost(&self) -> impl Iterator<Item = NodeId> {
+        self.faults.iter().filter_map(|fault| match fault.kind {
+            Kind::Retire { node } | Kind::BitRot { node, permanent: true } => Some(node),
+            _ => None,
+        })
+    }
+
     /// The kinds that are drawn in this case, placed or at random.
     pub fn drawn(&self) -> Faults {
         let mut kinds = self.network.fates();

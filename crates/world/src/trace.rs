@@ -157,4 +157,29 @@ impl Trace {
         self.digest.write_u64(head);
         about.hash(&mut self.digest);
     }
+
+    /// Adds an event to the trace.
+    pub fn append(
+        &mut self,
+        at: u64,
+        what: Happening,
+        (node, incarnation): (NodeId, Incarnation),
+        origin: Origin,
+        describe: impl FnOnce(&mut TraceEvent),
+    ) {
+        let mut event = TraceEvent {
+            at,
+            node,
+            incarnation,
+            origin: Some(origin),
+            what,
+            peer: None,
+            nth: 0,
+            text: String::new(),
+            digest: self.digest.value(),
+            source: None,
+        };
+        describe(&mut event);
+        self.events.get_or_insert_default().push(event);
+    }
 }

@@ -405,19 +405,8 @@ impl<N: Node> Stage<N> {
         origin: OriginId,
         describe: impl FnOnce(&mut TraceEvent),
     ) {
-        let mut event = TraceEvent {
-            at: self.now,
-            node,
-            incarnation: self.machines.get(node.index()).map_or(0, |m| m.incarnation),
-            origin: Some(self.origins.get(origin)),
-            what,
-            peer: None,
-            nth: 0,
-            text: String::new(),
-            digest: self.trace.digest.value(),
-            source: None,
-        };
-        describe(&mut event);
-        self.trace.events.get_or_insert_default().push(event);
+        let incarnation = self.machines.get(node.index()).map_or(0, |m| m.incarnation);
+        let origin = self.origins.get(origin);
+        self.trace.append(self.now, what, (node, incarnation), origin, describe);
     }
 }

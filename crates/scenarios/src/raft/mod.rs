@@ -26,7 +26,7 @@ use protocols::replicated::{
 use std::marker::PhantomData;
 use std::time::Duration;
 use workload::Workload;
-use world::{FaultKind, Faults, Kind, Scene};
+use world::{FaultKind, Faults, Scene};
 
 /// Commands and membership changes at a replicated machine.
 pub struct Rafts<N, M: Machine> {
@@ -164,7 +164,7 @@ where
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         let Some(first) = case.nodes.first() else { return false };
         let members: Members = first.members.iter().copied().collect();
-        let lost = lost(case);
+        let lost: Members = case.lost().collect();
         let live = (0..case.nodes.len() as u16).map(NodeId).filter(|node| !lost.contains(*node));
         let server = |node: &NodeId| node.index() < case.nodes.len();
         case.nodes.iter().all(|config| config == first)
@@ -202,15 +202,6 @@ where
     fn check(&self, run: &Run<N>) -> Verdict {
         linearizable(&M::model(), &commands(run.history()))
     }
-}
-
-/// The nodes that are lost for good.
-fn lost<Op, Config>(case: &world::Case<Op, Config>) -> Members {
-    let lost = case.faults.iter().filter_map(|fault| match fault.kind {
-        Kind::Retire { node } | Kind::BitRot { node, permanent: true } => Some(node),
-        _ => None,
-    });
-    lost.collect()
 }
 
 /// The history of the machine's commands alone.
