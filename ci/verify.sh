@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Under CI the tests write what they find below target/, and never into tests/repros.
 export CI="${CI:-true}"
+# A clean build is made once: what would speed the next one only fills the disk.
+export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 
 skipped=()
 step() {

@@ -18,10 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use world::{Faults, Mutant, Seed};
 
-/// Cases of a scenario when nothing is said: with all scenarios, about a minute on two cores.
-const DEFAULT_SEEDS: u64 = 100_000;
-/// Cases of a scenario that is named, when nothing is said.
-const NAMED_SEEDS: u64 = 20_000;
+/// Cases of a scenario when nothing is said.
+const DEFAULT_SEEDS: u64 = 20_000;
 
 /// Put scenarios on trial; no name: every one in turn, in one table
 #[derive(Args, Default)]
@@ -219,10 +217,9 @@ fn campaign(
     engine: On<'_>,
     stop: &AtomicBool,
 ) -> Report {
-    let default = if arguments.scenarios.is_empty() { DEFAULT_SEEDS } else { NAMED_SEEDS };
     let seeds = match arguments.budget {
         Some(_) => u64::MAX / 64,
-        None => arguments.seeds.unwrap_or(default),
+        None => arguments.seeds.unwrap_or(DEFAULT_SEEDS),
     };
     let found_at_once =
         arguments.mutant.is_some() || scenario.shape().expected == Expected::Violated;
