@@ -1,5 +1,6 @@
 //! The lease lock's costs, its trial in small, and what its judges must and must not say.
 
+use crate::ms;
 use explorer::{
     AnyScenario, Budget, Narrow, Outcome, Progress, Record, Scenario, explore, judge_recorded,
 };
@@ -15,10 +16,6 @@ use world::{
 const LOCK: NodeId = NodeId(0);
 const STORE: NodeId = NodeId(1);
 const HOLDERS: [NodeId; 2] = [NodeId(2), NodeId(3)];
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// A lock server, a store and two holders; a lease lasts 100 ms, every message takes 1 ms, and
 /// client i asks holder i at the given time.
