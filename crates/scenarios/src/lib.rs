@@ -11,7 +11,36 @@ pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 
-use explorer::{AnyScenario, Scenario};
+use explorer::{AnyScenario, Planted, Scenario};
+
+/// Planted bugs of the scenarios that have any, to be registered with them.
+#[derive(Default)]
+pub struct Bugs {
+    /// Of `two_phase_commit`.
+    pub two_phase_commit: Vec<Commit>,
+    /// Of `three_phase_commit`.
+    pub three_phase_commit: Vec<Commit>,
+    /// Of `bank`.
+    pub bank: Vec<Commit>,
+    /// Of `lease_lock`.
+    pub lease_lock: Vec<Planted<protocols::lease::Op, protocols::lease::Config>>,
+    /// Of `register`.
+    pub register: Vec<Planted<protocols::register::Op, protocols::register::Config>>,
+    /// Of `raft_register`.
+    pub raft_register: Vec<Planted<Registers, protocols::replicated::Config>>,
+    /// Of `idempotency`.
+    pub idempotency: Vec<Planted<protocols::payment::Op, protocols::payment::Config>>,
+    /// Of `queue`.
+    pub queue: Vec<Planted<protocols::job::Op, protocols::job::Config>>,
+    /// Of `optimistic`.
+    pub optimistic: Vec<Stock>,
+    /// Of `watch`.
+    pub watch: Vec<Stock>,
+}
+
+type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
+type Registers = protocols::replicated::Op<protocols::replicated::RegisterCommand>;
+type Stock = Planted<protocols::stock::Op, protocols::stock::Config>;
 
 /// Does something with every scenario as the type that it is.
 pub trait Visitor {
@@ -21,19 +50,31 @@ pub trait Visitor {
 
 /// Visits every scenario that commands can name, those that must hold before the exhibits.
 pub fn each(visitor: &mut impl Visitor) {
-    visitor.visit(two_phase_commit::two_phase_commit());
-    visitor.visit(three_phase_commit::three_phase_commit());
-    visitor.visit(bank::bank());
+    each_with(Bugs::default(), visitor);
+}
+
+fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
+    /// A scenario of whichever type, with its planted bugs.
+    macro_rules! visit {
+        ($scenario:expr, $bugs:expr) => {{
+            let mut scenario = $scenario;
+            scenario.mutants = $bugs;
+            visitor.visit(scenario);
+        }};
+    }
+    visit!(two_phase_commit::two_phase_commit(), bugs.two_phase_commit);
+    visit!(three_phase_commit::three_phase_commit(), bugs.three_phase_commit);
+    visit!(bank::bank(), bugs.bank);
     visitor.visit(bank::wound_wait());
-    visitor.visit(lease_lock::lease_lock());
-    visitor.visit(quorum_register::register());
-    visitor.visit(raft::raft_register());
+    visit!(lease_lock::lease_lock(), bugs.lease_lock);
+    visit!(quorum_register::register(), bugs.register);
+    visit!(raft::raft_register(), bugs.raft_register);
     visitor.visit(raft::raft_lock());
     visitor.visit(raft::raft_decisions());
-    visitor.visit(idempotency::idempotency());
-    visitor.visit(queue::queue());
-    visitor.visit(stock::optimistic());
-    visitor.visit(stock::watch());
+    visit!(idempotency::idempotency(), bugs.idempotency);
+    visit!(queue::queue(), bugs.queue);
+    visit!(stock::optimistic(), bugs.optimistic);
+    visit!(stock::watch(), bugs.watch);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -61,6 +102,11 @@ pub fn each(visitor: &mut impl Visitor) {
 
 /// The same, with their types erased.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
+    registry_with(Bugs::default())
+}
+
+/// The same, with planted bugs: erased here, so that no other crate builds a scenario again.
+pub fn registry_with(bugs: Bugs) -> Vec<Box<dyn AnyScenario>> {
     #[derive(Default)]
     struct Erase(Vec<Box<dyn AnyScenario>>);
     impl Visitor for Erase {
@@ -69,6 +115,6 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }
     }
     let mut erased = Erase::default();
-    each(&mut erased);
+    each_with(bugs, &mut erased);
     erased.0
 }
