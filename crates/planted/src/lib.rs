@@ -7,13 +7,14 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
+    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft, saga,
     three_phase_commit, two_phase_commit, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::orders::Orders;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
@@ -52,6 +53,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     });
     let mut jobs = scenarios::queue::queue();
     jobs.mutants = planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what));
+    let mut orders = scenarios::orders::saga();
+    orders.mutants =
+        planted(&saga::COPIES, |bug| Orders::<saga::Node>::exhibit("orders_saga", bug.what));
     let mut versions = scenarios::stock::optimistic();
     versions.mutants = planted(&optimistic::COPIES, |bug| {
         Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
@@ -60,7 +64,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     watched.mutants =
         planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
 
-    let planted: [Box<dyn AnyScenario>; 10] = [
+    let planted: [Box<dyn AnyScenario>; 11] = [
         Box::new(free_votes),
         Box::new(in_synchrony),
         Box::new(bank),
@@ -69,6 +73,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(raft_register),
         Box::new(idempotency),
         Box::new(jobs),
+        Box::new(orders),
         Box::new(versions),
         Box::new(watched),
     ];
