@@ -23,7 +23,7 @@ pub struct Order {
 impl fmt::Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, customer, item, quantity } = self;
-        write!(f, "order {number}: {quantity} of i{item} for c{customer}")
+        write!(f, "{quantity} of i{item} for c{customer} as o{number}")
     }
 }
 

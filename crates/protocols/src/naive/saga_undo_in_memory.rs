@@ -33,12 +33,10 @@ pub enum Msg {
     Undone { order: Order },
 }
 
-/// What a service has done, or undone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Moved {
-    pub step: Step,
-    pub back: bool,
-    pub order: Order,
+pub enum Record {
+    Did { step: Step, order: Order },
+    Undid { step: Step, order: Order },
 }
 
 /// An order under way, or how it ended.
@@ -80,17 +78,17 @@ impl SagaUndoInMemory {
         progress.asked.drain(..).for_each(|request| cx.reply(request, ret));
     }
 
-    fn moved(&mut self, Moved { step, back, order }: &Moved) {
+    fn apply(&mut self, record: &Record) {
+        let (Record::Did { step, order } | Record::Undid { step, order }) = record;
         if let Some((account, amount)) = step.takes(order) {
-            *self.taken.entry(account).or_default() += if *back { -amount } else { amount };
+            let undone = matches!(record, Record::Undid { .. });
+            *self.taken.entry(account).or_default() += if undone { -amount } else { amount };
         }
     }
 
-    /// Does it, or undoes it, as it is told.
-    fn moves(&mut self, step: Step, back: bool, order: Order, cx: &mut Cx<Self>) {
-        let moved = Moved { step, back, order };
-        self.moved(&moved);
-        cx.force(moved);
+    fn force(&mut self, record: Record, cx: &mut Cx<Self>) {
+        self.apply(&record);
+        cx.force(record);
     }
 }
 
@@ -99,15 +97,15 @@ impl Node for SagaUndoInMemory {
     type Op = Op;
     type Ret = Ret;
     type Msg = Msg;
-    type Record = Moved;
+    type Record = Record;
     type Timer = ();
 
     fn new(_: NodeId, config: &Config) -> Self {
         Self { config: config.clone(), orders: BTreeMap::new(), taken: BTreeMap::new() }
     }
 
-    fn on_start(&mut self, log: &[Moved], _: &mut Cx<Self>) {
-        log.iter().for_each(|moved| self.moved(moved));
+    fn on_start(&mut self, log: &[Record], _: &mut Cx<Self>) {
+        log.iter().for_each(|record| self.apply(record));
     }
 
     fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Cx<Self>) {
@@ -135,12 +133,12 @@ impl Node for SagaUndoInMemory {
                 };
                 let done = step.takes(&order).is_none_or(enough);
                 if done {
-                    self.moves(step, false, order, cx);
+                    self.force(Record::Did { step, order }, cx);
                 }
                 cx.send(from, Msg::Did { step, order, done });
             }
             Msg::Undo { step, order } => {
-                self.moves(step, true, order, cx);
+                self.force(Record::Undid { step, order }, cx);
                 cx.send(from, Msg::Undone { order });
             }
             Msg::Did { step, order, done } => {
@@ -167,8 +165,11 @@ impl Observe for SagaUndoInMemory {
     type Durable = Durable;
     type View = View;
 
-    fn durable(log: &[Moved]) -> Durable {
-        let moved = |&Moved { step, back, order }: &Moved| Move { step, back, order };
+    fn durable(log: &[Record]) -> Durable {
+        let moved = |record: &Record| match *record {
+            Record::Did { step, order } => Move { step, back: false, order },
+            Record::Undid { step, order } => Move { step, back: true, order },
+        };
         Durable { moves: log.iter().map(moved).collect(), ..Durable::default() }
     }
 
