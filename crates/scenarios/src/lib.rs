@@ -47,6 +47,9 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(three_phase_commit::version_b());
     visitor.visit(three_phase_commit::version_c());
     visitor.visit(lease_lock::unfenced());
+    visitor.visit(lease_lock::redis());
+    visitor.visit(lease_lock::smallest_id());
+    visitor.visit(lease_lock::first_free_node());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
     visitor.visit(queue::pop_then_process());

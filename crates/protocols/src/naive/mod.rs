@@ -4,12 +4,12 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, lease, order, payment, register, stock};
+use crate::{commit, job, order, payment, register, stock};
 
 mod idempotency_check_then_act;
 mod idempotency_key_first;
-mod lease_lock_unfenced;
 mod ledger;
+mod lock;
 mod optimistic_by_value;
 mod optimistic_get_set;
 mod queue_acknowledge_first;
@@ -30,7 +30,7 @@ mod watch_without_exec;
 
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
-pub use lease_lock_unfenced::LeaseLockUnfenced;
+pub use lock::{FirstFreeNode, Lock, Redis, Rules, SmallestId, Unfenced};
 pub use optimistic_by_value::OptimisticByValue;
 pub use optimistic_get_set::OptimisticGetSet;
 pub use queue_acknowledge_first::QueueAcknowledgeFirst;

@@ -39,6 +39,7 @@
 //! - The unwinding is not logged step by step, since every compensation may come again: a restarted
 //!   orchestrator unwinds from where it aborted. `Ended` is not forced, for the same reason.
 //! - The pivot has a compensation, which is needed while nobody knows whether it is done.
+//! - What is placed again under an order's number is taken for a copy of it, whatever it is.
 //! - Rows are kept for ever; nobody knows when the last copy of a call has come.
 //!
 //! # Promises

@@ -1,6 +1,7 @@
 //! Orders: what a calm saga costs, a small campaign, and what must be found.
 
-use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
+use crate::{campaign, ms, signatures};
+use explorer::{AnyScenario, Narrow, judge_recorded};
 use node::NodeId;
 use protocols::order::{Config, Op, Order, Role};
 use scenarios::orders::{saga, undo_in_memory};
@@ -12,10 +13,6 @@ const ORCHESTRATOR: NodeId = NodeId(0);
 const STOCK: NodeId = NodeId(1);
 const PAYMENT: NodeId = NodeId(2);
 const SHIPPING: NodeId = NodeId(3);
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// So many items and coins, a message takes 1 ms and no fault strikes.
 fn calm(stock: u32, coins: u32) -> Case<Op, Config> {
@@ -119,56 +116,48 @@ fn p14_an_order_that_is_sold_out_costs_2_messages_and_3_forces() {
     costs(&calm(1, 2), &[call(STOCK, "Started", DO), end].concat());
 }
 
+fn narrow(mutant: &str) -> Narrow {
+    Narrow { mutant: Some(mutant.parse().expect("a planted bug")), ..Narrow::default() }
+}
+
 #[test]
 fn a_small_campaign_holds() {
-    explore(&saga(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    campaign(&saga(), 2_000, Narrow::default()).assert_holds();
 }
 
 #[test]
 fn a_few_faults_do_not_break_it() {
-    let narrow = Narrow { max_faults: Some(3), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    explore(&saga(), &budget, &Progress::default()).assert_holds();
-}
-
-/// A planted bug is found by the property that it breaks.
-#[track_caller]
-fn finds(mutant: &str, signature: &str) {
-    let mutant = mutant.parse().expect("a planted bug");
-    let narrow = Narrow { mutant: Some(mutant), ..Narrow::default() };
-    let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(500) };
-    let report = explore(&saga(), &budget, &Progress::default());
-    let found: Vec<_> = report.findings.iter().map(|f| f.anomaly.signature()).collect();
-    assert!(found.iter().any(|found| found == signature), "{found:?}");
+    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
+    campaign(&saga(), 1_000, few).assert_holds();
 }
 
 #[test]
 fn planted_bugs_are_found_by_the_property_that_they_break() {
-    finds("send_before_force(Started)", "conservation / leaked reservation");
-    finds("send_before_force(Did)", "idempotency / effect lost");
-    finds("lose_on_restart", "conservation / leaked reservation");
-    finds("forget_timer(Call)", "progress / order never ends");
+    for (mutant, signature) in [
+        ("send_before_force(Started)", "conservation / leaked reservation"),
+        ("send_before_force(Did)", "idempotency / effect lost"),
+        ("lose_on_restart", "conservation / leaked reservation"),
+        ("forget_timer(Call)", "progress / order never ends"),
+    ] {
+        let found = signatures(&campaign(&saga(), 500, narrow(mutant)));
+        assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
+    }
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    let narrow = Narrow { mutant: "handle_twice".parse().ok(), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    let report = explore(&saga(), &budget, &Progress::default());
-    assert!(report.findings.is_empty(), "{}", report.verdict());
+    campaign(&saga(), 1_000, narrow("handle_twice")).assert_holds();
 }
 
 /// The exhibit shows its errors, and small.
 #[test]
 fn undo_in_memory_is_found_and_made_small() {
-    let exhibit: &dyn AnyScenario = &undo_in_memory();
-    let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = exhibit.explore(&budget, &Progress::default());
+    let report = campaign(&undo_in_memory(), 1_000, Narrow::default());
     for error in ["conservation / leaked reservation", "conservation / reserved twice"] {
         let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
         let found = found.unwrap_or_else(|| panic!("no {error}"));
-        let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-        let (calls, faults) = small.after;
+        let small = undo_in_memory().exhibit(found.seed, &Narrow::default(), true);
+        let (calls, faults) = small.expect("it fails").after;
         assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
     }
 }
