@@ -7,7 +7,7 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
+    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft, saga,
     three_phase_commit, two_phase_commit, watch,
 };
 use protocols::replicated::Registers;
@@ -15,6 +15,7 @@ use scenarios::Bugs;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::orders::Orders;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
@@ -49,6 +50,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
             Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
         }),
         watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
+        orders_saga: planted(&saga::COPIES, |bug| {
+            Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+        }),
     })
 }
 

@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod orders;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
@@ -36,6 +37,8 @@ pub struct Bugs {
     pub optimistic: Vec<Stock>,
     /// Of `watch`.
     pub watch: Vec<Stock>,
+    /// Of `orders_saga`.
+    pub orders_saga: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -75,6 +78,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(queue::queue(), bugs.queue);
     visit!(stock::optimistic(), bugs.optimistic);
     visit!(stock::watch(), bugs.watch);
+    visit!(orders::saga(), bugs.orders_saga);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -96,6 +100,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(stock::get_set());
     visitor.visit(stock::by_value());
     visitor.visit(stock::without_exec());
+    visitor.visit(orders::undo_in_memory());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

@@ -4,7 +4,7 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, payment, register, stock};
+use crate::{commit, job, order, payment, register, stock};
 
 mod idempotency_check_then_act;
 mod idempotency_key_first;
@@ -15,6 +15,7 @@ mod optimistic_get_set;
 mod queue_acknowledge_first;
 mod queue_pop_then_process;
 mod register_without_write_back;
+mod saga_undo_in_memory;
 mod single_server;
 pub mod three_phase_commit_a;
 pub mod three_phase_commit_b;
@@ -35,6 +36,7 @@ pub use optimistic_get_set::OptimisticGetSet;
 pub use queue_acknowledge_first::QueueAcknowledgeFirst;
 pub use queue_pop_then_process::QueuePopThenProcess;
 pub use register_without_write_back::RegisterWithoutWriteBack;
+pub use saga_undo_in_memory::SagaUndoInMemory;
 pub use single_server::SingleServer;
 pub use two_phase_locking::TwoPhaseLocking;
 pub use watch_without_exec::WatchWithoutExec;

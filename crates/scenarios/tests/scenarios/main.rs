@@ -6,6 +6,7 @@ mod commit;
 mod controls;
 mod generator;
 mod lease_lock;
+mod orders;
 mod queue;
 mod raft;
 mod stability;
