@@ -27,6 +27,10 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     free_votes.mutants = planted(&two_phase_commit::COPIES, |bug| {
         FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
     });
+    let mut presumed = scenarios::two_phase_commit::presumed_commit();
+    presumed.mutants = planted(&two_phase_commit::COPIES, |bug| {
+        FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
+    });
     let mut in_synchrony = scenarios::three_phase_commit::three_phase_commit();
     in_synchrony.mutants = planted(&three_phase_commit::COPIES, |bug| {
         FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
@@ -60,12 +64,13 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     watched.mutants =
         planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
 
-    let planted: [Box<dyn AnyScenario>; 10] = [
+    let planted: [Box<dyn AnyScenario>; 11] = [
         Box::new(free_votes),
         Box::new(in_synchrony),
         Box::new(bank),
         Box::new(lease_lock),
         Box::new(register),
+        Box::new(presumed),
         Box::new(raft_register),
         Box::new(idempotency),
         Box::new(jobs),

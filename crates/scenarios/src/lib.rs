@@ -23,6 +23,7 @@ pub trait Visitor {
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
     visitor.visit(three_phase_commit::three_phase_commit());
+    visitor.visit(two_phase_commit::presumed_commit());
     visitor.visit(bank::bank());
     visitor.visit(bank::wound_wait());
     visitor.visit(lease_lock::lease_lock());

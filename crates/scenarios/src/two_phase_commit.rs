@@ -1,11 +1,12 @@
-//! Two-phase commit on trial: free votes over one to four participants, AC1 to AC5.
+//! Two-phase commit on trial, with either presumption: free votes over one to four participants,
+//! AC1 to AC5.
 
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use node::{Dice, NodeId};
 use proptest::prelude::*;
-use protocols::commit::{Action, Config, Item, Key, Op};
+use protocols::commit::{Action, Config, Item, Key, Op, Presume};
 use protocols::naive::{
     two_phase_commit_a::TwoPhaseCommitA, two_phase_commit_b::TwoPhaseCommitB,
     two_phase_commit_c::TwoPhaseCommitC, two_phase_commit_d::TwoPhaseCommitD,
@@ -45,6 +46,27 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
 
 impl<N> FreeVotes<N> {
     /// Under these faults, whatever the timers.
+/// Presumed commit (protocols.md P1, 1.14–1.17).
+pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
+    let shape = Shape {
+        faults: commit::FAULTS,
+        marks: &[
+            "commit was presumed",
+            "coordinator restarted while collecting",
+            "coordinator restarted with an abort to finish",
+            "in-doubt participant inquired",
+            "in-doubt participant restarted",
+            "participant compacted its log",
+            "peer ended a doubt",
+            "retry found its operation applied",
+        ],
+        ..Shape::default()
+    };
+    let about = "two-phase commit, presumed commit: no acks for it, and none is without a record";
+    let timing = |dice: &mut Dice| Config { presume: Presume::Commit, ..commit::timing(dice) };
+    FreeVotes::new("presumed_commit", about, shape).timed(timing, |_| true)
+}
+
     pub(crate) fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
         let (timing, keeps) = (commit::timing, |_: &Case<Op, Config>| true);
         Self { name, about, shape, timing, keeps, mutants: Vec::new(), node: PhantomData }
