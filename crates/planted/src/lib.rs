@@ -7,8 +7,8 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
-    three_phase_commit, two_phase_commit, watch,
+    Bug, Class, idempotency_key, lease_lock, optimistic, paxos_commit, queue, quorum_register,
+    raft, three_phase_commit, two_phase_commit, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
@@ -34,6 +34,10 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     let mut in_synchrony = scenarios::three_phase_commit::three_phase_commit();
     in_synchrony.mutants = planted(&three_phase_commit::COPIES, |bug| {
         FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
+    });
+    let mut agreed = scenarios::paxos_commit::paxos_commit();
+    agreed.mutants = planted(&paxos_commit::COPIES, |bug| {
+        FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
     });
     let mut bank = scenarios::bank::bank();
     bank.mutants =
@@ -64,13 +68,14 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     watched.mutants =
         planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
 
-    let planted: [Box<dyn AnyScenario>; 11] = [
+    let planted: [Box<dyn AnyScenario>; 12] = [
         Box::new(free_votes),
+        Box::new(presumed),
         Box::new(in_synchrony),
+        Box::new(agreed),
         Box::new(bank),
         Box::new(lease_lock),
         Box::new(register),
-        Box::new(presumed),
         Box::new(raft_register),
         Box::new(idempotency),
         Box::new(jobs),

@@ -233,12 +233,17 @@ pub enum Role {
     Coordinator {
         /// All participants; items name them by their place in this list.
         participants: Vec<NodeId>,
+        /// Paxos Commit: all acceptors.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        acceptors: Vec<NodeId>,
     },
     /// Keeps data and votes.
     Participant {
         /// What it starts with, by ascending key; every other key is at 0.
         balances: Vec<(Key, i64)>,
     },
+    /// Paxos Commit: agrees with others on votes.
+    Acceptor,
 }
 
 /// What a log promises. All lists ascend and name nothing twice.

@@ -11,6 +11,7 @@ pub mod lease;
 mod lease_lock;
 pub mod naive;
 mod optimistic;
+pub mod paxos_commit;
 pub mod payment;
 mod queue;
 mod quorum_register;

@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod paxos_commit;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
@@ -22,10 +23,12 @@ pub trait Visitor {
 /// Visits every scenario that commands can name, those that must hold before the exhibits.
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(two_phase_commit::two_phase_commit());
-    visitor.visit(three_phase_commit::three_phase_commit());
     visitor.visit(two_phase_commit::presumed_commit());
+    visitor.visit(three_phase_commit::three_phase_commit());
+    visitor.visit(paxos_commit::paxos_commit());
     visitor.visit(bank::bank());
     visitor.visit(bank::wound_wait());
+    visitor.visit(bank::agreed());
     visitor.visit(lease_lock::lease_lock());
     visitor.visit(quorum_register::register());
     visitor.visit(raft::raft_register());

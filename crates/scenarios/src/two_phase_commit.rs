@@ -27,6 +27,8 @@ pub struct FreeVotes<N> {
     name: &'static str,
     about: &'static str,
     shape: Shape,
+    /// How many acceptors there are.
+    acceptors: fn(&mut Dice) -> u16,
     /// Timers, and whether a case keeps to what they were made for.
     timing: fn(&mut Dice) -> Config,
     keeps: fn(&Case<Op, Config>) -> bool,
@@ -44,8 +46,6 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
     )
 }
 
-impl<N> FreeVotes<N> {
-    /// Under these faults, whatever the timers.
 /// Presumed commit (protocols.md P1, 1.14–1.17).
 pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
     let shape = Shape {
@@ -67,9 +67,19 @@ pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
     FreeVotes::new("presumed_commit", about, shape).timed(timing, |_| true)
 }
 
+impl<N> FreeVotes<N> {
+    /// Under these faults, whatever the timers.
     pub(crate) fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
-        let (timing, keeps) = (commit::timing, |_: &Case<Op, Config>| true);
-        Self { name, about, shape, timing, keeps, mutants: Vec::new(), node: PhantomData }
+        Self {
+            name,
+            about,
+            shape,
+            acceptors: |_| 0,
+            timing: commit::timing,
+            keeps: |_| true,
+            mutants: Vec::new(),
+            node: PhantomData,
+        }
     }
 
     /// A protocol that is here to be found broken.
@@ -85,6 +95,11 @@ pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
         keeps: fn(&Case<Op, Config>) -> bool,
     ) -> Self {
         Self { timing, keeps, ..self }
+    }
+
+    /// With so many nodes that agree on votes.
+    pub(crate) fn agreed_by(self, acceptors: fn(&mut Dice) -> u16) -> Self {
+        Self { acceptors, ..self }
     }
 }
 
@@ -168,7 +183,9 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         any::<u64>().prop_map(|key| {
             let dice = &mut Dice::new(key);
             let balances: Vec<_> = (0..KEYS).map(|key| (Key(key), OPENING)).collect();
-            commit::cluster(1, 2 + dice.below(3) as u16, &balances, &(self.timing)(dice))
+            let nodes =
+                commit::cluster(1, 2 + dice.below(3) as u16, &balances, &(self.timing)(dice));
+            commit::with_acceptors(nodes, (self.acceptors)(dice))
         })
     }
 
@@ -181,6 +198,10 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         Cast::of(nodes).coordinators
     }
 
+    fn losable(&self, nodes: &[Config]) -> Vec<NodeId> {
+        commit::losable(nodes)
+    }
+
     fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
         commit::without_node(nodes, node, (1, 1))
     }
@@ -190,7 +211,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        commit::is_addressed(case) && (self.keeps)(case)
+        commit::is_addressed(case) && commit::has_majority(case) && (self.keeps)(case)
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

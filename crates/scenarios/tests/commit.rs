@@ -27,7 +27,7 @@ fn calm(participants: u16, ops: Vec<Op>) -> Case<Op, Config> {
         role,
         ..Config::default()
     };
-    let mut nodes = vec![config(Role::Coordinator { participants: ids })];
+    let mut nodes = vec![config(Role::Coordinator { participants: ids, acceptors: Vec::new() })];
     let balances = vec![(Key(0), 10), (Key(1), 10)];
     nodes.resize(usize::from(participants) + 1, config(Role::Participant { balances }));
     let calls = (0..).zip(ops).map(|(id, op)| Call {

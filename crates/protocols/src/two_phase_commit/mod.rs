@@ -294,6 +294,7 @@ impl Node for TwoPhaseCommit {
             Role::Participant { balances } => {
                 Self::Participant(Participant::new(id, config, balances))
             }
+            Role::Acceptor => Self::Participant(Participant::new(id, config, &[])),
         }
     }
 

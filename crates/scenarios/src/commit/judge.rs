@@ -159,7 +159,13 @@ impl Judge {
             return Ok(());
         }
         if seen.is_none_or(|seen| !seen.decided) {
+            let call = call.or(seen.and_then(|seen| seen.request));
             self.ask(scene, tx, tx.coordinator.index())?;
+            // Where votes are agreed on, no record decides: the first commit shows the decision.
+            if let Some(Call(request)) = call.filter(|_| !self.cast.acceptors.is_empty()) {
+                let decided = Decided { tx, request, writers: Vec::new(), ended: false };
+                self.decided(scene, &decided, party)?;
+            }
         }
         self.rules.committed(tx, call, party)
     }

@@ -187,7 +187,7 @@ impl End<'_> {
                 Role::Participant { balances } => {
                     balances.iter().find(|(key, _)| *key == item.key).map_or(0, |(_, sum)| *sum)
                 }
-                Role::Coordinator { .. } => 0,
+                Role::Coordinator { .. } | Role::Acceptor => 0,
             }
         };
         let enough = |item: &Item| {
