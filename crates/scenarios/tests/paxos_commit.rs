@@ -90,6 +90,31 @@ fn campaign<S: Scenario>(scenario: &S, seeds: u64) -> Report {
 }
 
 #[test]
+fn every_generic_mutant_is_found_but_the_one_that_does_no_harm() {
+    let with = |mutant: &str, seeds| {
+        let mutant = Some(mutant.parse().expect("a mutant's name"));
+        let narrow = Narrow { mutant, ..Narrow::default() };
+        let budget = Budget { campaign: Some(1), narrow, first: true, ..Budget::seeds(seeds) };
+        explore(&paxos_commit(), &budget, &Progress::default())
+    };
+    for mutant in [
+        "drop_force(Accepted)",
+        "drop_force(Prepared)",
+        "persist_instead_of_force(Accepted)",
+        "persist_instead_of_force(Prepared)",
+        "send_before_force(Accepted)",
+        "send_before_force(Prepared)",
+        "forget_timer(Inquire)",
+        "forget_timer(Lead)",
+        "lose_on_restart",
+    ] {
+        let report = with(mutant, 20_000);
+        assert!(report.verdict().is_violated(), "{mutant}");
+    }
+    with("handle_twice", 1_000).assert_holds();
+}
+
+#[test]
 fn it_holds_also_when_nodes_are_lost_for_good() {
     campaign(&paxos_commit(), 2_000).assert_holds();
 }
@@ -100,8 +125,7 @@ fn the_bank_holds_over_it() {
 }
 
 /// What two-phase commit cannot: a commit of two over three acceptors, and the coordinator and any
-/// other node lost for good, each before any of its effects. Those who live end it, after heal and
-/// before it.
+/// other node lost for good, each before any of its first effects. Those who live end it.
 #[test]
 fn nobody_waits_for_the_coordinator_and_another_one_wherever_they_are_lost() {
     let all_yes = calm(&[Action::Add(1); 2], 3);

@@ -63,6 +63,7 @@ impl Acceptor {
         if ballot > instances.promised {
             instances.promised = ballot;
             cx.force(Record::Promised { tx, ballot });
+            self.leader.hear_of(tx, ballot);
         }
         let accepted = instances.accepted.iter().map(|(participant, (ballot, vote))| Accepted {
             participant: *participant,

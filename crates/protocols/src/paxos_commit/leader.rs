@@ -67,15 +67,20 @@ impl Leader {
                 return Some((tx, self.on_votes(from, tx, ballot, votes, cx)?));
             }
             Msg::Outbid { tx, promised } => {
-                if let Some(attempt) = self.attempts.get_mut(&tx) {
-                    cx.mark("a leader was outbid");
-                    attempt.highest = attempt.highest.max(promised.round);
-                }
+                cx.mark("a leader was outbid");
+                self.hear_of(tx, promised);
             }
             Msg::Inquiry { tx, group } => self.on_inquiry(from, tx, group, cx),
             _ => {}
         }
         None
+    }
+
+    /// 3.6 Somebody else leads, or has led: its own next ballot must be above that.
+    pub(super) fn hear_of(&mut self, tx: TxId, ballot: Ballot) {
+        if let Some(attempt) = self.attempts.get_mut(&tx) {
+            attempt.highest = attempt.highest.max(ballot.round);
+        }
     }
 
     /// 3.7 What it knows; pending, if it leads; or else it takes over.
@@ -102,7 +107,7 @@ impl Leader {
         for &to in &attempt.group.acceptors {
             cx.send(to, Msg::Phase1a { tx, ballot: attempt.ballot });
         }
-        let pause = self.pause * (1 << round.min(3));
+        let pause = self.pause * (1 << round.min(2));
         let part = cx.dice().below(1000) as u32;
         cx.set_timer(pause + pause / 1000 * part, Timer::Lead(tx));
     }
