@@ -1,6 +1,6 @@
 //! Paxos Commit on trial: free votes, as for two-phase commit, under the same judges; but nodes are
-//! lost for good, and nobody may wait for them. Of 2F+1 acceptors F may be lost, and beside them the
-//! coordinator and any participant.
+//! lost for good, and nobody may wait for them. Of 2F+1 acceptors F may be lost, and beside them
+//! the coordinator and any participant.
 
 use crate::commit;
 use crate::two_phase_commit::FreeVotes;

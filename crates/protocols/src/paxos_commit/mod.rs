@@ -41,8 +41,8 @@
 //! - A third vote is Already: an abort, because the operation is in the data from an earlier
 //!   attempt (1.20).
 //! - There is no execution round: Prepare carries the work, and locks stay to the end. So one that
-//!   only reads takes part like any other. Locks are exclusive, and nobody waits for one: a conflict
-//!   is a vote to abort.
+//!   only reads takes part like any other. Locks are exclusive, and nobody waits for one: a
+//!   conflict is a vote to abort.
 //! - Whom a transaction concerns rides on its messages: acceptors are not configured.
 //! - An acceptor that refuses a ballot says which one it has promised: it saves rounds.
 //! - An outcome is not acked, so nobody knows what may be forgotten: logs keep every transaction.

@@ -1,5 +1,6 @@
 //! What invariants see: participants' logs, for no other node's log has an outcome. The log is read
-//! here by code of its own: a slip in the protocol's own replay must not hide itself from its judge.
+//! here by code of its own: a slip in the protocol's own replay must not hide itself from its
+//! judge.
 
 use super::*;
 use node::Observe;

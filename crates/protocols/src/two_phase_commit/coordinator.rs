@@ -145,7 +145,7 @@ impl Coordinator {
                 self.latch_abort(tx, None, cx);
                 request.into_iter().for_each(|request| self.begin(request, op.clone(), cx));
             }
-            // 1.17 No record: it has committed. Or nobody was asked to prepare, and nobody inquires.
+            // 1.17 No record: it has committed. Where nobody was asked to prepare, nobody asks.
             (Msg::Inquiry { .. }, None) if self.presume == Presume::Commit => {
                 cx.mark("commit was presumed");
                 cx.send(from, Msg::Decision { tx, outcome: Outcome::Commit });

@@ -169,8 +169,8 @@ impl Judge {
         self.rules.committed(tx, call, party)
     }
 
-    /// Where votes are agreed on, or commit is presumed, a decision need not be on record: the first
-    /// commit shows it.
+    /// Where votes are agreed on, or commit is presumed, a decision need not be on record: the
+    /// first commit shows it.
     fn shows_a_decision<N: Commit>(&self, scene: &dyn Scene<N>, party: usize) -> bool {
         let config = scene.config(NodeId(party as u16));
         !self.cast.acceptors.is_empty()
