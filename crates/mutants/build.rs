@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 10] = [
+const PROTOCOLS: [Protocol; 11] = [
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -31,6 +31,12 @@ const PROTOCOLS: [Protocol; 10] = [
         name: "three_phase_commit",
         node: "ThreePhaseCommit",
         module: "three_phase_commit::",
+        shared: "commit",
+    },
+    Protocol {
+        name: "paxos_commit",
+        node: "PaxosCommit",
+        module: "paxos_commit::",
         shared: "commit",
     },
     Protocol { name: "lease_lock", node: "LeaseLock", module: "", shared: "lease" },

@@ -7,8 +7,8 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft, saga,
-    three_phase_commit, two_phase_commit, watch,
+    Bug, Class, idempotency_key, lease_lock, optimistic, paxos_commit, queue, quorum_register,
+    raft, saga, three_phase_commit, two_phase_commit, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
@@ -52,6 +52,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
         orders_saga: planted(&saga::COPIES, |bug| {
             Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+        }),
+        presumed_commit: planted(&two_phase_commit::COPIES, |bug| {
+            FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
+        }),
+        paxos_commit: planted(&paxos_commit::COPIES, |bug| {
+            FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
         }),
     })
 }

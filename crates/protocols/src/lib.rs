@@ -12,6 +12,7 @@ mod lease_lock;
 pub mod naive;
 mod optimistic;
 pub mod order;
+pub mod paxos_commit;
 pub mod payment;
 mod queue;
 mod quorum_register;

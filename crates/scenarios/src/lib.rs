@@ -5,6 +5,7 @@ mod commit;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
+pub mod paxos_commit;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
@@ -39,6 +40,10 @@ pub struct Bugs {
     pub watch: Vec<Stock>,
     /// Of `orders_saga`.
     pub orders_saga: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `presumed_commit`.
+    pub presumed_commit: Vec<Commit>,
+    /// Of `paxos_commit`.
+    pub paxos_commit: Vec<Commit>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -79,6 +84,9 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(stock::optimistic(), bugs.optimistic);
     visit!(stock::watch(), bugs.watch);
     visit!(orders::saga(), bugs.orders_saga);
+    visit!(two_phase_commit::presumed_commit(), bugs.presumed_commit);
+    visit!(paxos_commit::paxos_commit(), bugs.paxos_commit);
+    visitor.visit(bank::agreed());
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
