@@ -88,6 +88,9 @@ pub struct Config {
     /// How long a cache waits for the one whom it has told to fill a page.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// How long after a commit its invalidation is sent: the log is read a little later.
+    #[serde(with = "humantime_serde")]
+    pub lag: Duration,
     /// How long a node waits for an answer.
     #[serde(with = "humantime_serde")]
     pub patience: Duration,
@@ -139,6 +142,9 @@ pub struct View {
     pub cached: BTreeMap<Page, Content>,
     /// At a front: what it has begun and not ended.
     pub running: Vec<RequestId>,
-    /// At the database: pages of which the cache may still have an older version.
+    /// At the database: the versions of which the page's cache has said that there is nothing older
+    /// there, and never will be.
+    pub heard: BTreeMap<Page, Version>,
+    /// At the database: pages of which the cache has not said that yet for the newest version.
     pub unheard: Vec<Page>,
 }

@@ -10,22 +10,22 @@ pub struct Database {
     config: Config,
     pages: BTreeMap<Page, Content>,
     done: BTreeMap<RequestId, Version>,
-    /// Of each page the newest version, if its cache has not said that it has heard of it (10.4).
-    unheard: BTreeMap<Page, Version>,
+    /// Up to which version a page's cache has said that it has heard of it (10.4).
+    heard: BTreeMap<Page, Version>,
 }
 
 impl Database {
     pub(super) fn new(config: &Config) -> Self {
-        let config = config.clone();
-        Self { config, pages: BTreeMap::new(), done: BTreeMap::new(), unheard: BTreeMap::new() }
+        let (config, pages, done) = (config.clone(), BTreeMap::new(), BTreeMap::new());
+        Self { config, pages, done, heard: BTreeMap::new() }
     }
 
     pub(super) fn on_start(&mut self, log: &[Record], cx: &mut Context) {
         log.iter().for_each(|record| self.apply(record));
-        if !self.unheard.is_empty() {
+        let unheard: Vec<Page> = self.unheard().collect();
+        if !unheard.is_empty() {
             cx.mark("a restarted database found what to invalidate");
         }
-        let unheard: Vec<Page> = self.unheard.keys().copied().collect();
         unheard.into_iter().for_each(|page| self.invalidate(page, cx));
     }
 
@@ -34,14 +34,19 @@ impl Database {
             Record::Committed { operation, page, content } => {
                 self.pages.insert(page, content);
                 self.done.insert(operation, content.version);
-                self.unheard.insert(page, content.version);
             }
             Record::Heard { page, version } => {
-                if self.unheard.get(&page).is_some_and(|newest| *newest <= version) {
-                    self.unheard.remove(&page);
-                }
+                self.heard.insert(page, version);
             }
         }
+    }
+
+    /// Pages of which the cache may have an older version.
+    fn unheard(&self) -> impl Iterator<Item = Page> {
+        let heard = |page| self.heard.get(page).copied().unwrap_or(0);
+        let unheard =
+            self.pages.iter().filter(move |(page, content)| content.version > heard(page));
+        unheard.map(|(page, _)| *page)
     }
 
     pub(super) fn content(&self, page: Page) -> Content {
@@ -62,29 +67,35 @@ impl Database {
         }
         let version = self.content(page).version + 1;
         let record = Record::Committed { operation, page, content: Content { version, price } };
+        if !self.unheard().any(|unheard| unheard == page) {
+            cx.set_timer(self.config.lag, Timer::Invalidate(page));
+        }
         self.apply(&record);
         cx.force(record);
         cx.send(from, Msg::Written { request: operation, version });
-        self.invalidate(page, cx);
     }
 
     /// Tells the page's cache, at first, and again until it has heard (10.4).
     pub(super) fn invalidate(&mut self, page: Page, cx: &mut Context) {
-        let Some(&version) = self.unheard.get(&page) else { return };
+        let version = self.content(page).version;
         cx.send(self.config.cache_of(page), Msg::Invalidate { page, version });
         cx.set_timer(self.config.patience, Timer::Invalidate(page));
     }
 
     pub(super) fn on_heard(&mut self, page: Page, version: Version, cx: &mut Context) {
-        if self.unheard.get(&page) == Some(&version) {
-            let record = Record::Heard { page, version };
-            self.apply(&record);
-            cx.persist(record);
+        if self.heard.get(&page).is_some_and(|heard| *heard >= version) {
+            return; // told twice
+        }
+        let record = Record::Heard { page, version };
+        self.apply(&record);
+        cx.persist(record);
+        if self.content(page).version == version {
             cx.cancel_timer(Timer::Invalidate(page));
         }
     }
 
     pub(super) fn view(&self) -> View {
-        View { unheard: self.unheard.keys().copied().collect(), ..View::default() }
+        let heard = self.heard.clone();
+        View { heard, unheard: self.unheard().collect(), ..View::default() }
     }
 }

@@ -34,11 +34,12 @@
 //!
 //! # Database
 //!
-//! - Upon `Write`: force the page with its next version and the request's id, say `Written`, and
-//!   send `Invalidate` to the page's cache. A request that is done already is answered again.
-//! - **10.4** What is to be invalidated is what the log says: a commit of which the cache has not
-//!   said that it has `Heard`. It is sent again until then, and after every start. So it is lost
-//!   with no writer, nor with the database's own memory.
+//! - Upon `Write`: force the page with its next version and the request's id, and say `Written`. A
+//!   request that is done already is answered again.
+//! - **10.4** What is to be invalidated is what the log says: the newest version of a page, of which
+//!   its cache has not said that it has `Heard`. After a short time `Invalidate` is sent to it, again
+//!   until it has heard, and after every start. So it is lost with no writer, nor with the
+//!   database's own memory.
 //!
 //! # Costs
 //!

@@ -16,6 +16,7 @@ const WRITE: Op = Op::Write { page: PAGE, price: 7 };
 const LEASE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(5);
+const LAG: Duration = Duration::from_millis(10);
 
 fn config(role: Role) -> Config {
     Config {
@@ -24,6 +25,7 @@ fn config(role: Role) -> Config {
         caches: 1,
         capacity: 2,
         lease: LEASE,
+        lag: LAG,
         patience: PATIENCE,
         pause: PAUSE,
     }
@@ -221,13 +223,16 @@ fn the_log_says_what_is_to_be_invalidated() {
     let mut database = Machine::new(Role::Database);
     let write = Msg::Write { request: request(1), page: PAGE, price: 7 };
     let committed = Record::Committed { operation: request(1), page: PAGE, content: content(1) };
-    let invalidate = [
-        Effect::Send(CACHE, Msg::Invalidate { page: PAGE, version: 1 }),
-        Effect::SetTimer { after: PATIENCE, timer: Timer::Invalidate(PAGE), background: false },
-    ];
+    let wait = |after| {
+        let timer = Timer::Invalidate(PAGE);
+        Effect::SetTimer { after, timer, background: false }
+    };
+    let invalidate =
+        [Effect::Send(CACHE, Msg::Invalidate { page: PAGE, version: 1 }), wait(PATIENCE)];
     let written = told(Msg::Written { request: request(1), version: 1 });
-    let expected = [&[Effect::Force(committed), written.clone()], &invalidate[..]].concat();
-    assert_eq!(database.hear(write.clone()), expected);
+    let effects = database.hear(write.clone());
+    assert_eq!(effects, [wait(LAG), Effect::Force(committed), written.clone()]);
+    assert_eq!(database.ring(Timer::Invalidate(PAGE)), invalidate);
     assert_eq!(database.ring(Timer::Invalidate(PAGE)), invalidate, "no answer");
     assert_eq!(database.restart(), invalidate, "another life");
     assert_eq!(database.hear(write), [written], "which knows what is done");
@@ -245,9 +250,14 @@ fn the_log_says_what_is_to_be_invalidated() {
 fn an_older_answer_does_not_count() {
     let mut database = Machine::new(Role::Database);
     database.hear(Msg::Write { request: request(1), page: PAGE, price: 7 });
+    database.ring(Timer::Invalidate(PAGE));
     database.hear(Msg::Write { request: request(2), page: PAGE, price: 8 });
-    assert_eq!(database.hear(Msg::Heard { page: PAGE, version: 1 }), []);
+    let heard = Record::Heard { page: PAGE, version: 1 };
+    let effects = database.hear(Msg::Heard { page: PAGE, version: 1 });
+    assert_eq!(effects, [Effect::Persist(heard)], "and the timer stays");
     assert_eq!(database.node.view().unheard, [PAGE]);
+    let invalidate = Effect::Send(CACHE, Msg::Invalidate { page: PAGE, version: 2 });
+    assert_eq!(database.ring(Timer::Invalidate(PAGE))[0], invalidate);
 }
 
 /// A read goes to the cache, from there to the database, and back with the lease.
