@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod product_page;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
@@ -32,6 +33,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(raft::raft_decisions());
     visitor.visit(idempotency::idempotency());
     visitor.visit(queue::queue());
+    visitor.visit(product_page::product_page());
     visitor.visit(stock::optimistic());
     visitor.visit(stock::watch());
     visitor.visit(two_phase_commit::version_a());
@@ -49,6 +51,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(idempotency::key_first());
     visitor.visit(queue::pop_then_process());
     visitor.visit(queue::acknowledge_first());
+    visitor.visit(product_page::delete_then_write());
+    visitor.visit(product_page::double_delete());
     visitor.visit(stock::get_set());
     visitor.visit(stock::by_value());
     visitor.visit(stock::without_exec());
