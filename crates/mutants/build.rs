@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 9] = [
+const PROTOCOLS: [Protocol; 10] = [
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -45,6 +45,7 @@ const PROTOCOLS: [Protocol; 9] = [
     Protocol { name: "queue", node: "DurableQueue", module: "", shared: "job" },
     Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
     Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
+    Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.

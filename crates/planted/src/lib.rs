@@ -8,12 +8,13 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
-    three_phase_commit, two_phase_commit, watch,
+    three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
@@ -59,8 +60,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     let mut watched = scenarios::stock::watch();
     watched.mutants =
         planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
+    let mut pages = scenarios::product_page::product_page();
+    pages.mutants = planted(&versioned_cache::COPIES, |bug| {
+        ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
+    });
 
-    let planted: [Box<dyn AnyScenario>; 10] = [
+    let planted: [Box<dyn AnyScenario>; 11] = [
         Box::new(free_votes),
         Box::new(in_synchrony),
         Box::new(bank),
@@ -71,6 +76,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(jobs),
         Box::new(versions),
         Box::new(watched),
+        Box::new(pages),
     ];
     let mut registry = scenarios::registry();
     for scenario in planted {
