@@ -5,6 +5,7 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+mod conditional_requests;
 mod idempotency_key;
 pub mod job;
 pub mod lease;
@@ -16,6 +17,7 @@ pub mod payment;
 mod queue;
 mod quorum_register;
 mod raft;
+pub mod record;
 pub mod register;
 pub mod replicated;
 pub mod stock;
@@ -24,6 +26,7 @@ pub mod two_phase_commit;
 mod versioned_cache;
 mod watch;
 
+pub use conditional_requests::ConditionalRequests;
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
 pub use optimistic::Optimistic;

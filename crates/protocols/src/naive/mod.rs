@@ -4,9 +4,10 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, lease, page, payment, register, stock};
+use crate::{commit, job, lease, page, payment, record, register, stock};
 
 mod cache_aside;
+mod etag;
 mod idempotency_check_then_act;
 mod idempotency_key_first;
 mod lease_lock_unfenced;
@@ -29,6 +30,7 @@ mod two_phase_locking;
 mod watch_without_exec;
 
 pub use cache_aside::{CacheAside, CacheDeleteThenWrite, CacheDoubleDelete};
+pub use etag::{Etag, EtagOnReads, EtagRetried};
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
 pub use lease_lock_unfenced::LeaseLockUnfenced;
