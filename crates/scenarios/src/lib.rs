@@ -8,6 +8,7 @@ pub mod product_page;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
+pub mod records;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
@@ -34,6 +35,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(idempotency::idempotency());
     visitor.visit(queue::queue());
     visitor.visit(product_page::product_page());
+    visitor.visit(records::conditional_requests());
     visitor.visit(stock::optimistic());
     visitor.visit(stock::watch());
     visitor.visit(two_phase_commit::version_a());
@@ -53,6 +55,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(queue::acknowledge_first());
     visitor.visit(product_page::delete_then_write());
     visitor.visit(product_page::double_delete());
+    visitor.visit(records::on_reads());
+    visitor.visit(records::retried());
     visitor.visit(stock::get_set());
     visitor.visit(stock::by_value());
     visitor.visit(stock::without_exec());
