@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 10] = [
+const PROTOCOLS: [Protocol; 11] = [
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -45,6 +45,12 @@ const PROTOCOLS: [Protocol; 10] = [
     Protocol { name: "queue", node: "DurableQueue", module: "", shared: "job" },
     Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
     Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
+    Protocol {
+        name: "conditional_requests",
+        node: "ConditionalRequests",
+        module: "",
+        shared: "record",
+    },
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
 ];
 

@@ -7,8 +7,8 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, queue, quorum_register, raft,
-    three_phase_commit, two_phase_commit, versioned_cache, watch,
+    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, queue,
+    quorum_register, raft, three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::bank::Bank;
@@ -18,6 +18,7 @@ use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
+use scenarios::records::Records;
 use scenarios::stock::Stock;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
@@ -64,8 +65,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     pages.mutants = planted(&versioned_cache::COPIES, |bug| {
         ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
     });
+    let mut records = scenarios::records::conditional_requests();
+    records.mutants = planted(&conditional_requests::COPIES, |bug| {
+        Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+    });
 
-    let planted: [Box<dyn AnyScenario>; 11] = [
+    let planted: [Box<dyn AnyScenario>; 12] = [
         Box::new(free_votes),
         Box::new(in_synchrony),
         Box::new(bank),
@@ -77,6 +82,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         Box::new(versions),
         Box::new(watched),
         Box::new(pages),
+        Box::new(records),
     ];
     let mut registry = scenarios::registry();
     for scenario in planted {

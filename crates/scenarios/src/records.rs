@@ -275,6 +275,7 @@ impl Seen {
         for written in &durable.written[self.looked..] {
             let before = self.records.entry(written.patient).or_default();
             match written.entries.strip_prefix(&before[..]) {
+                Some([]) => {} // the same again, which changes nothing
                 Some([entry]) => self.operations.effect(entry.by.call)?,
                 _ => {
                     let (patient, after) = (written.patient, &written.entries);
