@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 11] = [
+const PROTOCOLS: [Protocol; 12] = [
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -43,6 +43,7 @@ const PROTOCOLS: [Protocol; 11] = [
     },
     Protocol { name: "idempotency_key", node: "IdempotencyKey", module: "", shared: "payment" },
     Protocol { name: "queue", node: "DurableQueue", module: "", shared: "job" },
+    Protocol { name: "saga", node: "Saga", module: "", shared: "order" },
     Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
     Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
     Protocol {

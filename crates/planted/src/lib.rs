@@ -8,12 +8,14 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, queue,
-    quorum_register, raft, three_phase_commit, two_phase_commit, versioned_cache, watch,
+    quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
+use scenarios::Bugs;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::orders::Orders;
 use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
@@ -25,72 +27,41 @@ use world::Make;
 
 /// Every scenario that commands can name, with its own mutants.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
-    let mut free_votes = scenarios::two_phase_commit::two_phase_commit();
-    free_votes.mutants = planted(&two_phase_commit::COPIES, |bug| {
-        FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
-    });
-    let mut in_synchrony = scenarios::three_phase_commit::three_phase_commit();
-    in_synchrony.mutants = planted(&three_phase_commit::COPIES, |bug| {
-        FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
-    });
-    let mut bank = scenarios::bank::bank();
-    bank.mutants =
-        planted(&two_phase_commit::COPIES, |_| Bank::<two_phase_commit::Node>::default());
-    let mut lease_lock = scenarios::lease_lock::lease_lock();
-    lease_lock.mutants = planted(&lease_lock::COPIES, |bug| {
-        LeaseLocks::<lease_lock::Node>::exhibit("lease_lock", bug.what)
-    });
-    let mut register = scenarios::quorum_register::register();
-    register.mutants = planted(&quorum_register::COPIES, |bug| {
-        QuorumRegisters::<quorum_register::Node>::exhibit("register", bug.what)
-    });
-    let mut raft_register = scenarios::raft::raft_register();
-    raft_register.mutants = planted(&raft::COPIES, |bug| {
-        Rafts::<raft::Node, Registers>::exhibit("raft_register", bug.what)
-    });
-    let mut idempotency = scenarios::idempotency::idempotency();
-    idempotency.mutants = planted(&idempotency_key::COPIES, |bug| {
-        Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
-    });
-    let mut jobs = scenarios::queue::queue();
-    jobs.mutants = planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what));
-    let mut versions = scenarios::stock::optimistic();
-    versions.mutants = planted(&optimistic::COPIES, |bug| {
-        Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
-    });
-    let mut watched = scenarios::stock::watch();
-    watched.mutants =
-        planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what));
-    let mut pages = scenarios::product_page::product_page();
-    pages.mutants = planted(&versioned_cache::COPIES, |bug| {
-        ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
-    });
-    let mut records = scenarios::records::conditional_requests();
-    records.mutants = planted(&conditional_requests::COPIES, |bug| {
-        Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
-    });
-
-    let planted: [Box<dyn AnyScenario>; 12] = [
-        Box::new(free_votes),
-        Box::new(in_synchrony),
-        Box::new(bank),
-        Box::new(lease_lock),
-        Box::new(register),
-        Box::new(raft_register),
-        Box::new(idempotency),
-        Box::new(jobs),
-        Box::new(versions),
-        Box::new(watched),
-        Box::new(pages),
-        Box::new(records),
-    ];
-    let mut registry = scenarios::registry();
-    for scenario in planted {
-        if let Some(bare) = registry.iter_mut().find(|bare| bare.name() == scenario.name()) {
-            *bare = scenario;
-        }
-    }
-    registry
+    scenarios::registry_with(Bugs {
+        two_phase_commit: planted(&two_phase_commit::COPIES, |bug| {
+            FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
+        }),
+        three_phase_commit: planted(&three_phase_commit::COPIES, |bug| {
+            FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
+        }),
+        bank: planted(&two_phase_commit::COPIES, |_| Bank::<two_phase_commit::Node>::default()),
+        lease_lock: planted(&lease_lock::COPIES, |bug| {
+            LeaseLocks::<lease_lock::Node>::exhibit("lease_lock", bug.what)
+        }),
+        register: planted(&quorum_register::COPIES, |bug| {
+            QuorumRegisters::<quorum_register::Node>::exhibit("register", bug.what)
+        }),
+        raft_register: planted(&raft::COPIES, |bug| {
+            Rafts::<raft::Node, Registers>::exhibit("raft_register", bug.what)
+        }),
+        idempotency: planted(&idempotency_key::COPIES, |bug| {
+            Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
+        }),
+        queue: planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what)),
+        optimistic: planted(&optimistic::COPIES, |bug| {
+            Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
+        }),
+        watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
+        orders_saga: planted(&saga::COPIES, |bug| {
+            Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+        }),
+        product_page: planted(&versioned_cache::COPIES, |bug| {
+            ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
+        }),
+        conditional_requests: planted(&conditional_requests::COPIES, |bug| {
+            Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
+    })
 }
 
 /// The copies that come under a scenario: the one that `over` makes of the node that has the bug.

@@ -19,8 +19,9 @@ use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
+use protocols::LeaseLock;
 use protocols::lease::{Config, Durable, Lease, Object, Op, Ret, Role, Stored, View};
-use protocols::{LeaseLock, naive::LeaseLockUnfenced};
+use protocols::naive::{FirstFreeNode, Lock, Redis, SmallestId, Unfenced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -71,9 +72,27 @@ impl<N> LeaseLocks<N> {
 }
 
 /// The exhibit whose store looks at no fence.
-pub fn unfenced() -> LeaseLocks<LeaseLockUnfenced> {
+pub fn unfenced() -> LeaseLocks<Lock<Unfenced>> {
     let about = "whoever has the lock writes, and nobody checks a fence: updates are lost";
     LeaseLocks::exhibit("naive::lease_lock_unfenced", about)
+}
+
+/// The exhibit whose lock is a key of Redis that anybody may delete.
+pub fn redis() -> LeaseLocks<Lock<Redis>> {
+    let about = "a key set if it is not there, and deleted by whoever once had it: two holders";
+    LeaseLocks::exhibit("naive::lock_redis", about)
+}
+
+/// The exhibit whose lock server grants to the smallest of random ids.
+pub fn smallest_id() -> LeaseLocks<Lock<SmallestId>> {
+    let about = "the smallest of random ids is the holder, also while another one holds";
+    LeaseLocks::exhibit("naive::lock_smallest_id", about)
+}
+
+/// The exhibit whose table of locks has a line for each node, and none for a key.
+pub fn first_free_node() -> LeaseLocks<Lock<FirstFreeNode>> {
+    let about = "whoever finds a free node has the lock, whichever key it is for";
+    LeaseLocks::exhibit("naive::lock_first_free_node", about)
 }
 
 impl<N> Scenario for LeaseLocks<N>

@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod orders;
 pub mod product_page;
 pub mod queue;
 pub mod quorum_register;
@@ -13,7 +14,42 @@ pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 
-use explorer::{AnyScenario, Scenario};
+use explorer::{AnyScenario, Planted, Scenario};
+
+/// Planted bugs of the scenarios that have any, to be registered with them.
+#[derive(Default)]
+pub struct Bugs {
+    /// Of `two_phase_commit`.
+    pub two_phase_commit: Vec<Commit>,
+    /// Of `three_phase_commit`.
+    pub three_phase_commit: Vec<Commit>,
+    /// Of `bank`.
+    pub bank: Vec<Commit>,
+    /// Of `lease_lock`.
+    pub lease_lock: Vec<Planted<protocols::lease::Op, protocols::lease::Config>>,
+    /// Of `register`.
+    pub register: Vec<Planted<protocols::register::Op, protocols::register::Config>>,
+    /// Of `raft_register`.
+    pub raft_register: Vec<Planted<Registers, protocols::replicated::Config>>,
+    /// Of `idempotency`.
+    pub idempotency: Vec<Planted<protocols::payment::Op, protocols::payment::Config>>,
+    /// Of `queue`.
+    pub queue: Vec<Planted<protocols::job::Op, protocols::job::Config>>,
+    /// Of `optimistic`.
+    pub optimistic: Vec<Stock>,
+    /// Of `watch`.
+    pub watch: Vec<Stock>,
+    /// Of `orders_saga`.
+    pub orders_saga: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `product_page`.
+    pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
+    /// Of `conditional_requests`.
+    pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
+}
+
+type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
+type Registers = protocols::replicated::Op<protocols::replicated::RegisterCommand>;
+type Stock = Planted<protocols::stock::Op, protocols::stock::Config>;
 
 /// Does something with every scenario as the type that it is.
 pub trait Visitor {
@@ -23,21 +59,34 @@ pub trait Visitor {
 
 /// Visits every scenario that commands can name, those that must hold before the exhibits.
 pub fn each(visitor: &mut impl Visitor) {
-    visitor.visit(two_phase_commit::two_phase_commit());
-    visitor.visit(three_phase_commit::three_phase_commit());
-    visitor.visit(bank::bank());
+    each_with(Bugs::default(), visitor);
+}
+
+fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
+    /// A scenario of whichever type, with its planted bugs.
+    macro_rules! visit {
+        ($scenario:expr, $bugs:expr) => {{
+            let mut scenario = $scenario;
+            scenario.mutants = $bugs;
+            visitor.visit(scenario);
+        }};
+    }
+    visit!(two_phase_commit::two_phase_commit(), bugs.two_phase_commit);
+    visit!(three_phase_commit::three_phase_commit(), bugs.three_phase_commit);
+    visit!(bank::bank(), bugs.bank);
     visitor.visit(bank::wound_wait());
-    visitor.visit(lease_lock::lease_lock());
-    visitor.visit(quorum_register::register());
-    visitor.visit(raft::raft_register());
+    visit!(lease_lock::lease_lock(), bugs.lease_lock);
+    visit!(quorum_register::register(), bugs.register);
+    visit!(raft::raft_register(), bugs.raft_register);
     visitor.visit(raft::raft_lock());
     visitor.visit(raft::raft_decisions());
-    visitor.visit(idempotency::idempotency());
-    visitor.visit(queue::queue());
-    visitor.visit(product_page::product_page());
-    visitor.visit(records::conditional_requests());
-    visitor.visit(stock::optimistic());
-    visitor.visit(stock::watch());
+    visit!(idempotency::idempotency(), bugs.idempotency);
+    visit!(queue::queue(), bugs.queue);
+    visit!(stock::optimistic(), bugs.optimistic);
+    visit!(stock::watch(), bugs.watch);
+    visit!(orders::saga(), bugs.orders_saga);
+    visit!(product_page::product_page(), bugs.product_page);
+    visit!(records::conditional_requests(), bugs.conditional_requests);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -49,23 +98,32 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(three_phase_commit::version_b());
     visitor.visit(three_phase_commit::version_c());
     visitor.visit(lease_lock::unfenced());
+    visitor.visit(lease_lock::redis());
+    visitor.visit(lease_lock::smallest_id());
+    visitor.visit(lease_lock::first_free_node());
     visitor.visit(idempotency::check_then_act());
     visitor.visit(idempotency::key_first());
     visitor.visit(queue::pop_then_process());
     visitor.visit(queue::acknowledge_first());
+    visitor.visit(stock::get_set());
+    visitor.visit(stock::by_value());
+    visitor.visit(stock::without_exec());
+    visitor.visit(orders::undo_in_memory());
     visitor.visit(product_page::delete_then_write());
     visitor.visit(product_page::double_delete());
     visitor.visit(records::on_reads());
     visitor.visit(records::retried());
-    visitor.visit(stock::get_set());
-    visitor.visit(stock::by_value());
-    visitor.visit(stock::without_exec());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }
 
 /// The same, with their types erased.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
+    registry_with(Bugs::default())
+}
+
+/// The same, with planted bugs: erased here, so that no other crate builds a scenario again.
+pub fn registry_with(bugs: Bugs) -> Vec<Box<dyn AnyScenario>> {
     #[derive(Default)]
     struct Erase(Vec<Box<dyn AnyScenario>>);
     impl Visitor for Erase {
@@ -74,6 +132,6 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }
     }
     let mut erased = Erase::default();
-    each(&mut erased);
+    each_with(bugs, &mut erased);
     erased.0
 }

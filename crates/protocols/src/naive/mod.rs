@@ -4,19 +4,20 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, lease, page, payment, record, register, stock};
+use crate::{commit, job, order, page, payment, record, register, stock};
 
 mod cache_aside;
 mod etag;
 mod idempotency_check_then_act;
 mod idempotency_key_first;
-mod lease_lock_unfenced;
 mod ledger;
+mod lock;
 mod optimistic_by_value;
 mod optimistic_get_set;
 mod queue_acknowledge_first;
 mod queue_pop_then_process;
 mod register_without_write_back;
+mod saga_undo_in_memory;
 mod single_server;
 pub mod three_phase_commit_a;
 pub mod three_phase_commit_b;
@@ -33,12 +34,13 @@ pub use cache_aside::{CacheAside, CacheDeleteThenWrite, CacheDoubleDelete};
 pub use etag::{Etag, EtagOnReads, EtagRetried};
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
-pub use lease_lock_unfenced::LeaseLockUnfenced;
+pub use lock::{FirstFreeNode, Lock, Redis, Rules, SmallestId, Unfenced};
 pub use optimistic_by_value::OptimisticByValue;
 pub use optimistic_get_set::OptimisticGetSet;
 pub use queue_acknowledge_first::QueueAcknowledgeFirst;
 pub use queue_pop_then_process::QueuePopThenProcess;
 pub use register_without_write_back::RegisterWithoutWriteBack;
+pub use saga_undo_in_memory::SagaUndoInMemory;
 pub use single_server::SingleServer;
 pub use two_phase_locking::TwoPhaseLocking;
 pub use watch_without_exec::WatchWithoutExec;

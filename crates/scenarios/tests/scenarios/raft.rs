@@ -1,20 +1,16 @@
 //! Raft: what calm runs cost, small campaigns, what must be found, and what its judges must say.
 
+use crate::{costs, ms, paid};
 use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
 use node::{Mutation, NodeId};
 use protocols::replicated::{Config, Op, RegisterCommand};
 use scenarios::raft::{raft_decisions, raft_lock, raft_register, single_server};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use world::case::{CASE_VERSION, Case, Clients};
 use world::fault::Direction;
 use world::{Call, Fault, Happening, Kind, Network, Origin, Place, Seed, TraceEvent};
 
 const SERVERS: usize = 3;
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// Three servers and one client that asks the first of them, a second after the other.
 fn calm(commands: &[RegisterCommand]) -> Case<Op<RegisterCommand>, Config> {
@@ -46,21 +42,6 @@ fn calm(commands: &[RegisterCommand]) -> Case<Op<RegisterCommand>, Config> {
         calls: calls.collect(),
         faults: Vec::new(),
     }
-}
-
-/// How many messages of each kind the servers sent, and how many records of each they forced.
-fn paid<'a>(events: impl Iterator<Item = &'a TraceEvent>) -> BTreeMap<String, usize> {
-    let mut paid = BTreeMap::new();
-    let costs = [Happening::Send, Happening::Force, Happening::Persist, Happening::Snapshot];
-    for event in events.filter(|event| costs.contains(&event.what)) {
-        let name = event.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        *paid.entry(format!("{} {name}", event.what)).or_default() += 1;
-    }
-    paid
-}
-
-fn costs(costs: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    costs.iter().map(|(what, times)| ((*what).to_owned(), *times)).collect()
 }
 
 /// A command: 2(N − 1) messages, one force at each server. A query: the same messages, no force.

@@ -1,5 +1,6 @@
 //! What stock keepers cost, their trial in small, and the exhibits' findings.
 
+use crate::ms;
 use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge_recorded};
 use node::NodeId;
 use protocols::stock::{Config, Item, Op, Role};
@@ -10,10 +11,6 @@ use world::{Call, Case, Clients, Happening, Network, Seed};
 
 const STORE: NodeId = NodeId(0);
 const WORKER: NodeId = NodeId(1);
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// A store and two workers, a message takes 1 ms; the calls come 100 ms apart.
 fn case(scenario: &str, ops: &[Op]) -> Case<Op, Config> {

@@ -1,8 +1,7 @@
 //! Two-phase commit and the bank: what calm runs cost, small campaigns, and what must be found.
 
-use explorer::{
-    AnyScenario, Budget, Narrow, Progress, Report, Scenario, explore, judge, judge_recorded,
-};
+use crate::{campaign, signatures};
+use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge, judge_recorded};
 use node::{Cx, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Action, Config, Durable, Item, Key, Op, Ret, Role, View};
 use scenarios::bank::{bank, in_any_order, wound_wait};
@@ -119,15 +118,6 @@ fn p14_one_no_voter_costs_3n_minus_1_messages_and_a_force_for_each_yes() {
 fn narrow(mutant: &str) -> Narrow {
     let mutant = (!mutant.is_empty()).then(|| mutant.parse().expect("a mutant's name"));
     Narrow { mutant, ..Narrow::default() }
-}
-
-fn campaign<S: Scenario>(scenario: &S, seeds: u64, narrow: Narrow) -> Report {
-    let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(seeds) };
-    explore(scenario, &budget, &Progress::default())
-}
-
-fn signatures(report: &Report) -> Vec<String> {
-    report.findings.iter().map(|finding| finding.anomaly.signature()).collect()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Records behind HTTP: what calm requests cost, a small campaign, and what must be found.
 
+use super::ms;
 use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
 use node::NodeId;
 use protocols::record::{Config, Op, Patient, Role};
@@ -12,10 +13,6 @@ const ORIGIN: NodeId = NodeId(0);
 const AGENT: NodeId = NodeId(1);
 const LOOK: Op = Op::Look { patient: Patient(0) };
 const ADD: Op = Op::Add { patient: Patient(0), dose: 5 };
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// An origin and an agent; a message takes 1 ms, and the calls come 100 ms apart.
 fn calm(ops: &[Op]) -> Case<Op, Config> {

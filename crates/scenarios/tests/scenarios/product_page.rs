@@ -1,6 +1,7 @@
 //! A cache beside a database: what calm reads and writes cost, a small campaign, and what must be
 //! found.
 
+use super::ms;
 use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
 use node::NodeId;
 use protocols::page::{Config, Op, Page, Role};
@@ -15,10 +16,6 @@ const FRONT: NodeId = NodeId(2);
 const PAGE: Page = Page(0);
 const READ: Op = Op::Read { page: PAGE };
 const WRITE: Op = Op::Write { page: PAGE, price: 7 };
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// A database, a cache and a front; a message takes 1 ms, and the calls come 100 ms apart.
 fn calm(ops: &[Op]) -> Case<Op, Config> {

@@ -1,42 +1,61 @@
-//! A lease lock whose holder trusts it: nobody looks at a fence.
+//! Locks whose holders trust them: nobody looks at a fence.
 //!
 //! # What the articles claim
 //!
-//! "Only one node accesses the resource at a time", because it has the lock (seeds 000 §3.4 and
-//! 003, and most pages about distributed locks): get the lock, with a time limit so that a crashed
-//! holder does not block everybody; read, change, write; give the lock back, and compare the owner
-//! before deleting it.
+//! "Only one node accesses the resource at a time", because it has the lock (seeds 000 §3.4, 001
+//! §3.2 and 003): get the lock, read, change, write, give the lock back. They differ in what the
+//! lock server does, and so do the exhibits: one set of [`Rules`] each.
 //!
-//! # What is wrong
+//! # What all have in common
 //!
-//! The time limit runs at the server, the work at the holder, and neither sees the other's clock. A
-//! holder that is paused for longer than the TTL (a long collection of garbage, a stopped virtual
-//! machine, a slow disk) wakes up, believes that it still has the lock, and writes what it computed
-//! from its old read over everything that others have written since: a lost update, with one fault.
-//! A message that was under way for that long does the same. No check of the own clock before the
-//! write helps, for the pause may come after the check; the resource must refuse the write, and for
-//! that it has to know the number of the grant (rules 5.8 and 5.9 of the right lock).
-//!
-//! # The rules
-//!
-//! - Lock server, upon `Acquire`: free → force the grant, set the TTL, answer `Granted`; held by
-//!   this very request → `Granted` again; else silence, and the holder asks again.
-//! - Lock server, upon `Release`: compare owner and number, then delete. After a restart every
-//!   lease lasts a full TTL more.
+//! - Lock server, upon `Acquire`: granted by the rules → force the grant, set the TTL, answer
+//!   `Granted`; held by this very attempt → `Granted` again; else silence, and the holder asks
+//!   again. Upon `Release`: the grants that the rules name end. After a restart every lease lasts
+//!   a full TTL more.
 //! - Holder: acquire, read, work, write, release, reply. It believes in its lease for a full TTL
 //!   from when it learnt of it, and does not look at the clock in between.
 //! - Store, upon `Read`: the value. Upon `Write`: force and apply it, once for each request.
 //!
 //! Server and store are otherwise as reliable as the right ones (durable grants, requests applied
-//! once), so that the missing fence is the one thing that can go wrong. Logs are never compacted.
+//! once), so that rules and the missing fence are all that can go wrong. Logs are never compacted.
 
-use super::lease::{Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View};
-use node::{Cx, Incarnation, Node, NodeId, Observe, RequestId, Step, StepId};
+mod first_free_node;
+mod redis;
+mod smallest_id;
+mod unfenced;
+
+pub use first_free_node::FirstFreeNode;
+pub use redis::Redis;
+pub use smallest_id::SmallestId;
+pub use unfenced::Unfenced;
+
+use crate::lease::{Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View};
+use node::{Cx, Node, NodeId, Observe, RequestId, Step, StepId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
-/// Names a holder's attempt: its incarnation, and a number in it.
-type Attempt = (Incarnation, u32);
+/// A holder's attempt to get a lock, by a random number, as the articles' requests go by a UUID.
+pub type Attempt = u64;
+
+/// A lock that is held, as the lock server knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// Which lock, by whom, under which number.
+    pub lease: Lease,
+    /// Whose attempt got it.
+    pub attempt: Attempt,
+}
+
+/// What a lock server does: all that the exhibits differ in.
+pub trait Rules: Debug + Send + Sync + 'static {
+    /// Whether this attempt gets the lock of `object`, while these are held.
+    fn grants(held: &[Held], object: Object, attempt: Attempt) -> bool;
+
+    /// Whether a `Release` by `owner` of its grant `fence` ends the one that is held.
+    fn releases(held: &Held, object: Object, owner: NodeId, fence: u64) -> bool;
+}
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Msg {
@@ -90,20 +109,20 @@ pub enum Timer {
     Work(Attempt),
 }
 
-/// One node of the unfenced lock's cluster.
+/// One node of the cluster whose lock server follows these rules.
 #[derive(Debug)]
-pub struct LeaseLockUnfenced {
+pub struct Lock<R> {
     config: Config,
     /// Lock server: the last number given out, and who has which lock.
     fence: u64,
-    leases: BTreeMap<Object, (Lease, Attempt)>,
+    held: Vec<Held>,
     /// Store: the objects, and what each request wrote.
     objects: BTreeMap<Object, Stored>,
     done: BTreeMap<(Object, RequestId), u64>,
     /// Holder: the first request is being worked on.
     queue: VecDeque<(RequestId, Object)>,
-    seq: u32,
     work: Option<Work>,
+    rules: PhantomData<R>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,9 +143,9 @@ enum Phase {
     Writing { value: u64 },
 }
 
-type Context = Cx<LeaseLockUnfenced>;
+type Context<R> = Cx<Lock<R>>;
 
-impl Node for LeaseLockUnfenced {
+impl<R: Rules> Node for Lock<R> {
     type Config = Config;
     type Op = Op;
     type Ret = Ret;
@@ -138,24 +157,24 @@ impl Node for LeaseLockUnfenced {
         Self {
             config: config.clone(),
             fence: 0,
-            leases: BTreeMap::new(),
+            held: Vec::new(),
             objects: BTreeMap::new(),
             done: BTreeMap::new(),
             queue: VecDeque::new(),
-            seq: 0,
             work: None,
+            rules: PhantomData,
         }
     }
 
-    fn on_start(&mut self, log: &[Record], cx: &mut Context) {
+    fn on_start(&mut self, log: &[Record], cx: &mut Context<R>) {
         log.iter().for_each(|record| self.apply(record));
-        for (lease, _) in self.leases.values() {
+        for Held { lease, .. } in &self.held {
             let Lease { object, fence, .. } = *lease;
             cx.set_timer(self.config.ttl, Timer::Expire { object, fence });
         }
     }
 
-    fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Context) {
+    fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Context<R>) {
         match (self.config.role, op) {
             (Role::Holder, Op::Increment(object)) => {
                 if self.queue.iter().all(|(waiting, _)| *waiting != request) {
@@ -168,12 +187,13 @@ impl Node for LeaseLockUnfenced {
         }
     }
 
-    fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Context) {
+    fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Context<R>) {
         match msg {
             Msg::Acquire { object, attempt } => self.on_acquire(from, object, attempt, cx),
             Msg::Release { object, fence } => {
-                let is_theirs = |(l, _): &(Lease, Attempt)| l.owner == from && l.fence == fence;
-                if self.leases.get(&object).is_some_and(is_theirs) {
+                let ends = |held: &&Held| R::releases(held, object, from, fence);
+                let ended: Vec<Lease> = self.held.iter().filter(ends).map(|h| h.lease).collect();
+                for Lease { object, fence, .. } in ended {
                     self.log(Record::Ended { object, fence }, cx);
                     cx.cancel_timer(Timer::Expire { object, fence });
                 }
@@ -199,10 +219,10 @@ impl Node for LeaseLockUnfenced {
         }
     }
 
-    fn on_timer(&mut self, timer: Timer, cx: &mut Context) {
+    fn on_timer(&mut self, timer: Timer, cx: &mut Context<R>) {
         match timer {
             Timer::Expire { object, fence } => {
-                if self.leases.get(&object).is_some_and(|(lease, _)| lease.fence == fence) {
+                if self.held.iter().any(|held| held.lease.fence == fence) {
                     cx.mark("a lease ran out at the lock server");
                     self.log(Record::Ended { object, fence }, cx);
                 }
@@ -217,15 +237,15 @@ impl Node for LeaseLockUnfenced {
     }
 }
 
-impl LeaseLockUnfenced {
+impl<R: Rules> Lock<R> {
     /// What a record means, while it is written and when it is read at start.
     fn apply(&mut self, record: &Record) {
         match *record {
             Record::Grant { object, owner, attempt, fence } => {
                 self.fence = fence;
-                self.leases.insert(object, (Lease { object, owner, fence }, attempt));
+                self.held.push(Held { lease: Lease { object, owner, fence }, attempt });
             }
-            Record::Ended { fence, .. } => self.leases.retain(|_, (l, _)| l.fence != fence),
+            Record::Ended { fence, .. } => self.held.retain(|held| held.lease.fence != fence),
             Record::Write { object, fence: token, request, value: to } => {
                 let stored = self.objects.entry(object).or_default();
                 let write = Applied { token, nth: 1, request, from: stored.value, to };
@@ -238,7 +258,7 @@ impl LeaseLockUnfenced {
     }
 
     /// The end of a lease is lazy; all else is forced.
-    fn log(&mut self, record: Record, cx: &mut Context) {
+    fn log(&mut self, record: Record, cx: &mut Context<R>) {
         self.apply(&record);
         match record {
             Record::Ended { .. } => cx.persist(record),
@@ -246,25 +266,20 @@ impl LeaseLockUnfenced {
         }
     }
 
-    fn on_acquire(&mut self, owner: NodeId, object: Object, attempt: Attempt, cx: &mut Context) {
-        match self.leases.get(&object) {
-            None => {
-                let fence = self.fence + 1;
-                self.log(Record::Grant { object, owner, attempt, fence }, cx);
-                cx.send(owner, Msg::Granted { attempt, fence });
-                cx.set_timer(self.config.ttl, Timer::Expire { object, fence });
-            }
-            Some((lease, theirs)) if lease.owner == owner && *theirs == attempt => {
-                cx.send(owner, Msg::Granted { attempt, fence: lease.fence });
-            }
-            Some(_) => {} // held by somebody else
-        }
+    fn on_acquire(&mut self, owner: NodeId, object: Object, attempt: Attempt, cx: &mut Context<R>) {
+        if let Some(held) = self.held.iter().find(|held| held.attempt == attempt) {
+            cx.send(owner, Msg::Granted { attempt, fence: held.lease.fence });
+        } else if R::grants(&self.held, object, attempt) {
+            let fence = self.fence + 1;
+            self.log(Record::Grant { object, owner, attempt, fence }, cx);
+            cx.send(owner, Msg::Granted { attempt, fence });
+            cx.set_timer(self.config.ttl, Timer::Expire { object, fence });
+        } // else it waits, and asks again
     }
 
-    fn acquire(&mut self, cx: &mut Context) {
+    fn acquire(&mut self, cx: &mut Context<R>) {
         if let (None, Some(&(request, object))) = (self.work, self.queue.front()) {
-            self.seq += 1;
-            let attempt = (cx.incarnation(), self.seq);
+            let attempt = cx.dice().bits();
             let step = cx.invoke(Op::Acquire(object));
             let phase = Phase::Acquiring;
             self.work = Some(Work { object, attempt, request, hold: None, phase, step });
@@ -273,7 +288,7 @@ impl LeaseLockUnfenced {
     }
 
     /// Sends what is waited for to be answered, now and again until it is.
-    fn ask(&self, cx: &mut Context) {
+    fn ask(&self, cx: &mut Context<R>) {
         let Some(Work { object, attempt, request, hold, phase, .. }) = self.work else { return };
         let Config { server, store, resend, .. } = self.config;
         let fence = hold.map_or(0, |hold| hold.fence);
@@ -288,7 +303,7 @@ impl LeaseLockUnfenced {
         cx.set_timer(resend, Timer::Resend(attempt));
     }
 
-    fn on_granted(&mut self, attempt: Attempt, fence: u64, cx: &mut Context) {
+    fn on_granted(&mut self, attempt: Attempt, fence: u64, cx: &mut Context<R>) {
         if let Some(work) = &mut self.work
             && work.attempt == attempt
             && work.phase == Phase::Acquiring
@@ -304,7 +319,7 @@ impl LeaseLockUnfenced {
         }
     }
 
-    fn on_value(&mut self, attempt: Attempt, value: u64, done: bool, cx: &mut Context) {
+    fn on_value(&mut self, attempt: Attempt, value: u64, done: bool, cx: &mut Context<R>) {
         match &mut self.work {
             Some(work) if work.attempt == attempt && work.phase == Phase::Reading => {
                 if done {
@@ -318,7 +333,7 @@ impl LeaseLockUnfenced {
         }
     }
 
-    fn on_work(&mut self, attempt: Attempt, cx: &mut Context) {
+    fn on_work(&mut self, attempt: Attempt, cx: &mut Context<R>) {
         if let Some(work) = &mut self.work
             && work.attempt == attempt
             && let (Phase::Working { value }, Some(hold)) = (work.phase, work.hold)
@@ -332,7 +347,7 @@ impl LeaseLockUnfenced {
     }
 
     /// The request has been applied: give the lock back, and go on with the next one.
-    fn finish(&mut self, attempt: Attempt, value: u64, cx: &mut Context) {
+    fn finish(&mut self, attempt: Attempt, value: u64, cx: &mut Context<R>) {
         if let Some(work) = self.work.take_if(|work| work.attempt == attempt) {
             cx.cancel_timer(Timer::Resend(attempt));
             cx.complete(work.step, Step::Ok(Ret::Done(value)));
@@ -348,21 +363,21 @@ impl LeaseLockUnfenced {
     }
 }
 
-impl Observe for LeaseLockUnfenced {
+impl<R: Rules> Observe for Lock<R> {
     type Durable = Durable;
     type View = View;
 
     fn durable(log: &[Record]) -> Durable {
         let mut node = Self::new(NodeId(0), &Config::default());
         log.iter().for_each(|record| node.apply(record));
-        let leases = node.leases.values().map(|(lease, _)| *lease).collect();
+        let leases = node.held.iter().map(|held| held.lease).collect();
         Durable { leases, fence: node.fence, objects: node.objects }
     }
 
     fn view(&self) -> View {
         match self.config.role {
             Role::LockServer => View::LockServer {
-                leases: self.leases.values().map(|(lease, _)| *lease).collect(),
+                leases: self.held.iter().map(|held| held.lease).collect(),
                 waiting: 0,
             },
             Role::Store => View::Store,
@@ -371,50 +386,5 @@ impl Observe for LeaseLockUnfenced {
                 View::Holder { hold, pending: self.queue.len() }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use node::Effect;
-
-    /// Runs one handler, and returns what it sent.
-    fn run(
-        node: &mut LeaseLockUnfenced,
-        handler: impl FnOnce(&mut LeaseLockUnfenced, &mut Context),
-    ) -> Vec<Msg> {
-        let mut cx = Context::default();
-        handler(node, &mut cx);
-        let msg = |effect| match effect {
-            Effect::Send(_, msg) => Some(msg),
-            _ => None,
-        };
-        cx.take().into_iter().filter_map(msg).collect()
-    }
-
-    #[test]
-    fn a_holder_that_sleeps_past_its_ttl_overwrites_what_others_wrote() {
-        let node = |role| LeaseLockUnfenced::new(NodeId(0), &Config { role, ..Config::default() });
-        let (mut server, mut store) = (node(Role::LockServer), node(Role::Store));
-        let mut holders = [node(Role::Holder), node(Role::Holder)];
-        let mut writes = Vec::new();
-        // Each in turn gets the lock, reads and computes; then the lease runs out.
-        for (n, holder) in (0..).zip(&mut holders) {
-            let (me, fence) = (NodeId(2 + n), u64::from(n) + 1);
-            let (request, object) = (RequestId { client: NodeId(9 + n), call: 0 }, Object(0));
-            let ask = run(holder, |h, cx| h.on_request(request, Op::Increment(object), cx));
-            let granted = run(&mut server, |s, cx| s.on_message(me, ask[0].clone(), cx));
-            let read = run(holder, |h, cx| h.on_message(NodeId(0), granted[0].clone(), cx));
-            let value = run(&mut store, |s, cx| s.on_message(me, read[0].clone(), cx));
-            run(holder, |h, cx| h.on_message(NodeId(1), value[0].clone(), cx));
-            writes.extend(run(holder, |h, cx| h.on_timer(Timer::Work((1, 1)), cx)));
-            run(&mut server, |s, cx| s.on_timer(Timer::Expire { object, fence }, cx));
-        }
-        for (n, write) in (0..).zip(writes) {
-            run(&mut store, |s, cx| s.on_message(NodeId(2 + n), write, cx));
-        }
-        let stored = &store.objects[&Object(0)];
-        assert_eq!((stored.value, stored.count), (1, 2), "one update is lost");
     }
 }

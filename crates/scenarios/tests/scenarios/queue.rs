@@ -1,5 +1,6 @@
 //! The queue: what a calm job costs, a small campaign, and what must be found.
 
+use crate::{costs, paid as cost_of};
 use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
 use node::NodeId;
 use protocols::job::{Config, Job, Op, Role};
@@ -7,7 +8,7 @@ use scenarios::queue::{acknowledge_first, pop_then_process, queue};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use world::case::{CASE_VERSION, Case, Clients};
-use world::{Call, Happening, Network, Origin, Seed};
+use world::{Call, Network, Origin, Seed};
 
 const FRONT: NodeId = NodeId(2);
 
@@ -55,18 +56,7 @@ fn calm(waits: &[bool]) -> Case<Op, Config> {
 fn paid(waits: &[bool], call: u32) -> BTreeMap<String, usize> {
     let (outcome, record) = judge_recorded(&queue(), &calm(waits));
     assert!(outcome.verdict.holds(), "{}", outcome.verdict);
-    let mut paid = BTreeMap::new();
-    let costs = [Happening::Send, Happening::Force, Happening::Persist, Happening::Snapshot];
-    let events = record.events.iter().filter(|event| costs.contains(&event.what));
-    for event in events.filter(|event| event.origin == Some(Origin::Call(call))) {
-        let name = event.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        *paid.entry(format!("{} {name}", event.what)).or_default() += 1;
-    }
-    paid
-}
-
-fn costs(costs: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    costs.iter().map(|(what, times)| ((*what).to_owned(), *times)).collect()
+    cost_of(record.events.iter().filter(|event| event.origin == Some(Origin::Call(call))))
 }
 
 /// protocols.md P14: publish 2 messages and 1 force; consume 3 messages and a transaction, which is

@@ -1,8 +1,7 @@
 //! Three-phase commit: what calm runs cost, where it holds, and where two suspicions break it.
 
-use explorer::{
-    AnyScenario, Budget, Narrow, Progress, Report, Scenario, explore, judge, judge_recorded,
-};
+use crate::{campaign, signatures};
+use explorer::{AnyScenario, Narrow, Scenario, judge, judge_recorded};
 use node::NodeId;
 use protocols::commit::{Action, Config, Item, Key, Op, Role};
 use scenarios::three_phase_commit::{
@@ -80,11 +79,6 @@ fn p14_one_no_voter_costs_3n_messages_two_forces_for_each_yes_and_one_for_the_no
     }
 }
 
-fn campaign<S: Scenario>(scenario: &S, seeds: u64, narrow: Narrow) -> Report {
-    let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(seeds) };
-    explore(scenario, &budget, &Progress::default())
-}
-
 #[test]
 fn it_holds_in_synchrony() {
     campaign(&three_phase_commit(), 2_000, Narrow::default()).assert_holds();
@@ -131,10 +125,6 @@ fn the_profile_holds_a_case_to_its_bound() {
     let kind = Kind::Retry { after: Duration::from_millis(5) };
     case.faults.push(Fault { id: 0, place: Place::Call(0), kind });
     assert!(!is_synchronous(&case), "the copy may be one more transaction");
-}
-
-fn signatures(report: &Report) -> Vec<String> {
-    report.findings.iter().map(|finding| finding.anomaly.signature()).collect()
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! Orders: what a calm saga costs, a small campaign, and what must be found.
+
+use crate::{campaign, ms, signatures};
+use explorer::{AnyScenario, Narrow, judge_recorded};
+use node::NodeId;
+use protocols::order::{Config, Op, Order, Role};
+use scenarios::orders::{saga, undo_in_memory};
+use std::time::Duration;
+use world::case::CASE_VERSION;
+use world::{Call, Case, Clients, Happening, Network, Seed};
+
+const ORCHESTRATOR: NodeId = NodeId(0);
+const STOCK: NodeId = NodeId(1);
+const PAYMENT: NodeId = NodeId(2);
+const SHIPPING: NodeId = NodeId(3);
+
+/// So many items and coins, a message takes 1 ms and no fault strikes.
+fn calm(stock: u32, coins: u32) -> Case<Op, Config> {
+    let order = Order { number: 1, customer: 0, item: 0, quantity: 2 };
+    let roles = [(Role::Orchestrator, 0), (Role::Stock, stock), (Role::Payment, coins)];
+    let nodes = roles.into_iter().chain([(Role::Shipping, 0)]).map(|(role, opening)| Config {
+        role,
+        stock: STOCK,
+        payment: PAYMENT,
+        shipping: SHIPPING,
+        opening,
+        resend: ms(50),
+        patience: ms(100),
+    });
+    Case {
+        version: CASE_VERSION,
+        scenario: "orders_saga".into(),
+        mutant: None,
+        seed: Seed(1),
+        heal_at: ms(1_000),
+        end_at: ms(5_000),
+        sync: Duration::ZERO,
+        clients: Clients { count: 1, give_up: ms(500), deduplicated: false },
+        network: Network { fastest: ms(1), slowest: ms(1), ..Network::default() },
+        nodes: nodes.collect(),
+        calls: vec![Call {
+            id: 0,
+            at: ms(1),
+            client: 0,
+            to: ORCHESTRATOR,
+            op: Op::Place { order },
+        }],
+        faults: Vec::new(),
+    }
+}
+
+/// What a calm case costs, in order: who sends, forces or writes what.
+#[track_caller]
+fn costs(case: &Case<Op, Config>, expected: &[(NodeId, Happening, &str)]) {
+    let (outcome, record) = judge_recorded(&saga(), case);
+    assert!(outcome.verdict.holds(), "{}", outcome.verdict);
+    let costs = [Happening::Send, Happening::Force, Happening::Persist, Happening::Snapshot];
+    let paid = record.events.iter().filter(|event| costs.contains(&event.what));
+    let name = |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+    let paid: Vec<_> =
+        paid.map(|event| (event.node, event.what, name(&event.text).unwrap_or_default())).collect();
+    let paid: Vec<_> = paid.iter().map(|(node, what, name)| (*node, *what, &**name)).collect();
+    assert_eq!(paid, expected);
+}
+
+/// A call and its answer, with what each writes first.
+fn call(
+    to: NodeId,
+    before: &'static str,
+    names: [&'static str; 3],
+) -> Vec<(NodeId, Happening, &'static str)> {
+    let [call, record, answer] = names;
+    let mut paid = vec![(ORCHESTRATOR, Happening::Force, before)];
+    paid.retain(|_| !before.is_empty());
+    paid.push((ORCHESTRATOR, Happening::Send, call));
+    paid.push((to, Happening::Force, record));
+    paid.push((to, Happening::Send, answer));
+    paid
+}
+
+const DO: [&str; 3] = ["Do", "Did", "Did"];
+const COMPENSATE: [&str; 3] = ["Compensate", "Undid", "Compensated"];
+
+/// protocols.md P14: `Started` before the first call, `Done` before each next one; a step is 2
+/// messages and 1 force at its service. In all 8 messages and 9 forces.
+#[test]
+fn p14_a_completed_order_costs_8_messages_and_9_forces() {
+    let end = vec![(ORCHESTRATOR, Happening::Force, "Done")];
+    let paid = [
+        call(STOCK, "Started", DO),
+        call(PAYMENT, "Done", DO),
+        call(STOCK, "Done", DO),
+        call(SHIPPING, "Done", DO),
+        end,
+    ];
+    costs(&calm(2, 2), &paid.concat());
+}
+
+/// 6 messages and 6 forces; that it has ended is not forced.
+#[test]
+fn p14_a_refused_charge_costs_6_messages_and_6_forces() {
+    let end = vec![(ORCHESTRATOR, Happening::Persist, "Ended")];
+    let paid = [
+        call(STOCK, "Started", DO),
+        call(PAYMENT, "Done", DO),
+        call(STOCK, "Aborted", COMPENSATE),
+        end,
+    ];
+    costs(&calm(2, 1), &paid.concat());
+}
+
+/// 2 messages and 3 forces.
+#[test]
+fn p14_an_order_that_is_sold_out_costs_2_messages_and_3_forces() {
+    let end = vec![(ORCHESTRATOR, Happening::Force, "Aborted")];
+    costs(&calm(1, 2), &[call(STOCK, "Started", DO), end].concat());
+}
+
+fn narrow(mutant: &str) -> Narrow {
+    Narrow { mutant: Some(mutant.parse().expect("a planted bug")), ..Narrow::default() }
+}
+
+#[test]
+fn a_small_campaign_holds() {
+    campaign(&saga(), 2_000, Narrow::default()).assert_holds();
+}
+
+#[test]
+fn a_few_faults_do_not_break_it() {
+    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
+    campaign(&saga(), 1_000, few).assert_holds();
+}
+
+#[test]
+fn planted_bugs_are_found_by_the_property_that_they_break() {
+    for (mutant, signature) in [
+        ("send_before_force(Started)", "conservation / leaked reservation"),
+        ("send_before_force(Did)", "idempotency / effect lost"),
+        ("lose_on_restart", "conservation / leaked reservation"),
+        ("forget_timer(Call)", "progress / order never ends"),
+    ] {
+        let found = signatures(&campaign(&saga(), 500, narrow(mutant)));
+        assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
+    }
+}
+
+#[test]
+fn a_message_that_is_handled_twice_does_no_harm() {
+    campaign(&saga(), 1_000, narrow("handle_twice")).assert_holds();
+}
+
+/// The exhibit shows its errors, and small.
+#[test]
+fn undo_in_memory_is_found_and_made_small() {
+    let report = campaign(&undo_in_memory(), 1_000, Narrow::default());
+    for error in ["conservation / leaked reservation", "conservation / reserved twice"] {
+        let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
+        let found = found.unwrap_or_else(|| panic!("no {error}"));
+        let small = undo_in_memory().exhibit(found.seed, &Narrow::default(), true);
+        let (calls, faults) = small.expect("it fails").after;
+        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
+    }
+}
