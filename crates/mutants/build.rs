@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 11] = [
+const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -52,6 +52,13 @@ const PROTOCOLS: [Protocol; 11] = [
     Protocol { name: "saga", node: "Saga", module: "", shared: "order" },
     Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
     Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
+    Protocol {
+        name: "conditional_requests",
+        node: "ConditionalRequests",
+        module: "",
+        shared: "record",
+    },
+    Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.
@@ -68,7 +75,7 @@ fn main() -> ExitCode {
     let mut generated = String::from("// Written by the build script.\n");
     let mut errors = Vec::new();
     let mut ids: Vec<String> = Vec::new();
-    for protocol in &PROTOCOLS {
+    for protocol in PROTOCOLS {
         let files = files(&sources, protocol.name);
         for file in &files {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());

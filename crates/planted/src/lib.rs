@@ -7,8 +7,8 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, idempotency_key, lease_lock, optimistic, paxos_commit, queue, quorum_register,
-    raft, saga, three_phase_commit, two_phase_commit, watch,
+    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
+    quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
@@ -16,9 +16,11 @@ use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::orders::Orders;
+use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
+use scenarios::records::Records;
 use scenarios::stock::Stock;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
@@ -58,6 +60,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         paxos_commit: planted(&paxos_commit::COPIES, |bug| {
             FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
+        }),
+        product_page: planted(&versioned_cache::COPIES, |bug| {
+            ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
+        }),
+        conditional_requests: planted(&conditional_requests::COPIES, |bug| {
+            Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
         }),
     })
 }

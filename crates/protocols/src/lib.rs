@@ -5,6 +5,7 @@
 //! in a file of its own beside it.
 
 pub mod commit;
+mod conditional_requests;
 mod idempotency_key;
 pub mod job;
 pub mod lease;
@@ -12,19 +13,23 @@ mod lease_lock;
 pub mod naive;
 mod optimistic;
 pub mod order;
+pub mod page;
 pub mod paxos_commit;
 pub mod payment;
 mod queue;
 mod quorum_register;
 mod raft;
+pub mod record;
 pub mod register;
 pub mod replicated;
 mod saga;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
+mod versioned_cache;
 mod watch;
 
+pub use conditional_requests::ConditionalRequests;
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
 pub use optimistic::Optimistic;
@@ -32,4 +37,5 @@ pub use queue::DurableQueue;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;
 pub use saga::Saga;
+pub use versioned_cache::VersionedCache;
 pub use watch::Watch;

@@ -6,9 +6,11 @@ pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
 pub mod paxos_commit;
+pub mod product_page;
 pub mod queue;
 pub mod quorum_register;
 pub mod raft;
+pub mod records;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
@@ -44,6 +46,10 @@ pub struct Bugs {
     pub presumed_commit: Vec<Commit>,
     /// Of `paxos_commit`.
     pub paxos_commit: Vec<Commit>,
+    /// Of `product_page`.
+    pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
+    /// Of `conditional_requests`.
+    pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -87,6 +93,8 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(two_phase_commit::presumed_commit(), bugs.presumed_commit);
     visit!(paxos_commit::paxos_commit(), bugs.paxos_commit);
     visitor.visit(bank::agreed());
+    visit!(product_page::product_page(), bugs.product_page);
+    visit!(records::conditional_requests(), bugs.conditional_requests);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -109,6 +117,10 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(stock::by_value());
     visitor.visit(stock::without_exec());
     visitor.visit(orders::undo_in_memory());
+    visitor.visit(product_page::delete_then_write());
+    visitor.visit(product_page::double_delete());
+    visitor.visit(records::on_reads());
+    visitor.visit(records::retried());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

@@ -4,8 +4,10 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, order, payment, register, stock};
+use crate::{commit, job, order, page, payment, record, register, stock};
 
+mod cache_aside;
+mod etag;
 mod idempotency_check_then_act;
 mod idempotency_key_first;
 mod ledger;
@@ -28,6 +30,8 @@ pub mod two_phase_commit_e;
 mod two_phase_locking;
 mod watch_without_exec;
 
+pub use cache_aside::{CacheAside, CacheDeleteThenWrite, CacheDoubleDelete};
+pub use etag::{Etag, EtagOnReads, EtagRetried};
 pub use idempotency_check_then_act::IdempotencyCheckThenAct;
 pub use idempotency_key_first::IdempotencyKeyFirst;
 pub use lock::{FirstFreeNode, Lock, Redis, Rules, SmallestId, Unfenced};
