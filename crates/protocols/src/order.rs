@@ -113,7 +113,7 @@ impl Step {
         }
     }
 
-    /// From which of its service's accounts it takes how much: stock of an item, a customer's coins.
+    /// From which of its service's accounts it takes how much: an item's stock, a customer's coins.
     pub fn takes(self, order: &Order) -> Option<(u16, i64)> {
         let quantity = order.quantity.into();
         match self {

@@ -9,8 +9,8 @@
 //!
 //! - **11.1** Upon an order: force `Started`, **then** call the first step. Upon its answer: force
 //!   `Done`, **then** call the next one. So the log knows of whatever may have been called.
-//! - **11.4** `Charge` is the *pivot*. The steps before it can be refused, and be compensated; those
-//!   after it are never refused, and are called until they are done.
+//! - **11.4** `Charge` is the *pivot*. The steps before it can be refused, and be compensated;
+//!   those after it are never refused, and are called until they are done.
 //! - **11.2** Until the pivot is known to be done, a step that is refused, a client that calls the
 //!   order off, and patience that has run out abort it: force `Aborted`, **then** compensate the
 //!   steps that are done **and the one that may be**, the last one first.
@@ -29,9 +29,9 @@
 //!
 //! # Costs
 //!
-//! Of an order that is completed: 2 messages and 1 force at a service for each of the 4 steps, and 5
-//! forces at the orchestrator. Of one whose charge is refused: 6 messages, 3 forces at services and
-//! 3 at the orchestrator.
+//! Of an order that is completed: 2 messages and 1 force at a service for each of the 4 steps, and
+//! 5 forces at the orchestrator. Of one whose charge is refused: 6 messages, 3 forces at services
+//! and 3 at the orchestrator.
 //!
 //! # Deviations
 //!
@@ -49,8 +49,8 @@
 //! what is compensated leaves neither stock nor coins taken; no account is overdrawn; nothing is
 //! paid that is not set aside. When faults have ended, every order ends.
 //!
-//! **Cannot**: isolate. Others see what is set aside and paid for an order that is undone later, and
-//! are refused for it; a reservation is as much of a lock as there is (11.5). Undo what has no
+//! **Cannot**: isolate. Others see what is set aside and paid for an order that is undone later,
+//! and are refused for it; a reservation is as much of a lock as there is (11.5). Undo what has no
 //! compensation; end while a service stays down, or could refuse a compensation.
 
 mod orchestrator;
