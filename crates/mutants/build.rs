@@ -20,7 +20,7 @@ struct Protocol {
     shared: &'static str,
 }
 
-const PROTOCOLS: [Protocol; 12] = [
+const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "two_phase_commit",
         node: "TwoPhaseCommit",
@@ -31,6 +31,12 @@ const PROTOCOLS: [Protocol; 12] = [
         name: "three_phase_commit",
         node: "ThreePhaseCommit",
         module: "three_phase_commit::",
+        shared: "commit",
+    },
+    Protocol {
+        name: "paxos_commit",
+        node: "PaxosCommit",
+        module: "paxos_commit::",
         shared: "commit",
     },
     Protocol { name: "lease_lock", node: "LeaseLock", module: "", shared: "lease" },
@@ -69,7 +75,7 @@ fn main() -> ExitCode {
     let mut generated = String::from("// Written by the build script.\n");
     let mut errors = Vec::new();
     let mut ids: Vec<String> = Vec::new();
-    for protocol in &PROTOCOLS {
+    for protocol in PROTOCOLS {
         let files = files(&sources, protocol.name);
         for file in &files {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());

@@ -7,7 +7,7 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, queue,
+    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
     quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
@@ -54,6 +54,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
         orders_saga: planted(&saga::COPIES, |bug| {
             Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+        }),
+        presumed_commit: planted(&two_phase_commit::COPIES, |bug| {
+            FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
+        }),
+        paxos_commit: planted(&paxos_commit::COPIES, |bug| {
+            FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
         }),
         product_page: planted(&versioned_cache::COPIES, |bug| {
             ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)

@@ -181,6 +181,9 @@ pub struct Config {
     /// Participant: what it does with work whose locks are taken.
     #[serde(default)]
     pub locking: Locking,
+    /// Two-phase commit: what a transaction without a record has come to.
+    #[serde(default)]
+    pub presume: Presume,
     /// Which part it plays.
     pub role: Role,
 }
@@ -196,6 +199,7 @@ impl Default for Config {
             ask_peers: true,
             compact_after: 16,
             locking: Locking::NoWait,
+            presume: Presume::Abort,
             role: Role::Participant { balances: Vec::new() },
         }
     }
@@ -211,6 +215,17 @@ pub enum Locking {
     WoundWait,
 }
 
+/// What is taken for the outcome of a transaction that its coordinator has no record of. The other
+/// one must be recorded, and acknowledged by all before that record goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Presume {
+    /// Presumed abort.
+    #[default]
+    Abort,
+    /// Presumed commit.
+    Commit,
+}
+
 /// The part that a node plays.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Role {
@@ -218,12 +233,17 @@ pub enum Role {
     Coordinator {
         /// All participants; items name them by their place in this list.
         participants: Vec<NodeId>,
+        /// Paxos Commit: all acceptors.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        acceptors: Vec<NodeId>,
     },
     /// Keeps data and votes.
     Participant {
         /// What it starts with, by ascending key; every other key is at 0.
         balances: Vec<(Key, i64)>,
     },
+    /// Paxos Commit: agrees with others on votes.
+    Acceptor,
 }
 
 /// What a log promises. All lists ascend and name nothing twice.
@@ -235,7 +255,7 @@ pub struct Durable {
     pub prepared: Vec<Prepared>,
     /// Participant: COMMIT on record. Below [`low_water`](Self::low_water) outcomes may be missing.
     pub committed: Vec<TxId>,
-    /// Participant: ABORT on record. A transaction in both lists has changed its outcome.
+    /// ABORT on record. A transaction in both lists has changed its outcome.
     pub aborted: Vec<TxId>,
     /// Participant: committed balances.
     pub balances: Vec<(Key, i64)>,
@@ -290,7 +310,7 @@ pub struct View {
     /// Outcomes that it stands for and has not forgotten: a coordinator's decisions; what a
     /// participant has carried out, on record or not.
     pub decisions: Vec<(TxId, Outcome)>,
-    /// Coordinator: commits that some writer has not acknowledged.
+    /// Coordinator: outcomes that somebody has still to acknowledge.
     pub unacked: Vec<TxId>,
     /// Participant: work done and locks taken, no vote yet.
     pub working: Vec<TxId>,

@@ -14,6 +14,7 @@ pub mod naive;
 mod optimistic;
 pub mod order;
 pub mod page;
+pub mod paxos_commit;
 pub mod payment;
 mod queue;
 mod quorum_register;

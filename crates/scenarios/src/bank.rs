@@ -2,6 +2,7 @@
 //! `read_all`, which must always see the same sum.
 
 use crate::commit::{self, Cast, Commit, Judge};
+use crate::paxos_commit;
 use checkers::Verdict;
 use checkers::conservation::Ledger;
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
@@ -10,6 +11,7 @@ use node::{Dice, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Locking, Op, Ret, Role};
 use protocols::naive::TwoPhaseLocking;
+use protocols::paxos_commit::PaxosCommit;
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::marker::PhantomData;
 use world::Scene;
@@ -24,9 +26,10 @@ const OPENING: i64 = 10;
 pub struct Bank<N> {
     name: &'static str,
     about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
+    shape: Shape,
     locking: Locking,
+    /// How many acceptors there are.
+    acceptors: fn(&mut Dice) -> u16,
     /// Planted bugs of the protocol.
     pub mutants: Vec<Planted<Op, Config>>,
     node: PhantomData<fn() -> N>,
@@ -42,7 +45,7 @@ pub fn wound_wait() -> Bank<TwoPhaseCommit> {
     Bank {
         name: "bank_wound_wait",
         about: "the bank under strict two-phase locking: the older wounds, the younger waits",
-        marks: WAITING,
+        shape: Shape { marks: WAITING, ..shape() },
         locking: Locking::WoundWait,
         ..Bank::default()
     }
@@ -53,8 +56,18 @@ pub fn in_any_order() -> Bank<TwoPhaseLocking> {
     Bank {
         name: "naive::two_phase_locking",
         about: "locks are waited for in any order, and nothing ends a deadlock",
-        expected: Expected::Violated,
-        marks: &[],
+        shape: Shape { expected: Expected::Violated, marks: &[], ..shape() },
+        ..Bank::default()
+    }
+}
+
+/// The bank over Paxos Commit, where nodes are lost for good.
+pub fn agreed() -> Bank<PaxosCommit> {
+    Bank {
+        name: "bank_paxos_commit",
+        about: "transfers over Paxos Commit: money is conserved, also when nodes are lost for good",
+        shape: paxos_commit::shape(),
+        acceptors: paxos_commit::acceptors,
         ..Bank::default()
     }
 }
@@ -65,13 +78,18 @@ impl<N> Default for Bank<N> {
         Self {
             name: "bank",
             about: "transfers over two-phase commit: money is conserved in every sum that is read",
-            expected: Expected::Holds,
-            marks: commit::MARKS,
+            shape: shape(),
             locking: Locking::NoWait,
+            acceptors: |_| 0,
             mutants: Vec::new(),
             node: PhantomData,
         }
     }
+}
+
+/// Where no node may be lost.
+fn shape() -> Shape {
+    Shape { faults: commit::FAULTS, marks: commit::MARKS, ..Shape::default() }
 }
 
 /// What a campaign in which locks are waited for must have reached.
@@ -105,7 +123,7 @@ fn accounts(nodes: &[Config]) -> impl Iterator<Item = (u16, Key, i64)> {
     (0..).zip(participants).flat_map(|(at, node)| {
         let balances = match &nodes[node.index()].role {
             Role::Participant { balances } => balances.as_slice(),
-            Role::Coordinator { .. } => &[],
+            Role::Coordinator { .. } | Role::Acceptor => &[],
         };
         balances.iter().map(move |(key, balance)| (at, *key, *balance))
     })
@@ -127,12 +145,7 @@ impl<N: Commit> Scenario for Bank<N> {
     }
 
     fn shape(&self) -> Shape {
-        Shape {
-            faults: commit::FAULTS,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -146,7 +159,8 @@ impl<N: Commit> Scenario for Bank<N> {
             let coordinators = 1 + u16::from(dice.below(3) == 0);
             let participants = 2 + dice.below(3) as u16;
             let timing = Config { locking: self.locking, ..commit::timing(dice) };
-            commit::cluster(coordinators, participants, &balances, &timing)
+            let nodes = commit::cluster(coordinators, participants, &balances, &timing);
+            commit::with_acceptors(nodes, (self.acceptors)(dice))
         })
     }
 
@@ -172,6 +186,10 @@ impl<N: Commit> Scenario for Bank<N> {
         Cast::of(nodes).coordinators
     }
 
+    fn losable(&self, nodes: &[Config]) -> Vec<NodeId> {
+        commit::losable(nodes)
+    }
+
     fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
         commit::without_node(nodes, node, (1, 2))
     }
@@ -187,6 +205,7 @@ impl<N: Commit> Scenario for Bank<N> {
             Action::Read | Action::Veto => 0,
         };
         commit::is_addressed(case)
+            && commit::has_majority(case)
             && case.calls.iter().all(|call| call.op.items.iter().map(amount).sum::<i64>() == 0)
     }
 

@@ -72,11 +72,40 @@ pub fn cluster(
     timing: &Config,
 ) -> Vec<Config> {
     let nodes = (coordinators..coordinators + participants).map(NodeId).collect();
-    let coordinator = Role::Coordinator { participants: nodes };
+    let coordinator = Role::Coordinator { participants: nodes, acceptors: Vec::new() };
     let participant = Role::Participant { balances: balances.to_vec() };
     let roles = std::iter::repeat_n(coordinator, coordinators.into())
         .chain(std::iter::repeat_n(participant, participants.into()));
     roles.map(|role| Config { role, ..timing.clone() }).collect()
+}
+
+/// The same with so many acceptors behind.
+pub fn with_acceptors(mut nodes: Vec<Config>, count: u16) -> Vec<Config> {
+    let first = nodes.len() as u16;
+    let Some(timing) = nodes.first().cloned() else { return nodes };
+    for config in &mut nodes {
+        if let Role::Coordinator { acceptors, .. } = &mut config.role {
+            *acceptors = (first..first + count).map(NodeId).collect();
+        }
+    }
+    let acceptor = Config { role: Role::Acceptor, ..timing };
+    nodes.extend(std::iter::repeat_n(acceptor, count.into()));
+    nodes
+}
+
+/// Whoever may be lost for good, all together: everybody, but of 2F+1 acceptors F, those that are
+/// asked first.
+pub fn losable(nodes: &[Config]) -> Vec<NodeId> {
+    let acceptors = Cast::of(nodes).acceptors;
+    let kept = acceptors.get(acceptors.len().saturating_sub(1) / 2..).unwrap_or_default();
+    (0..nodes.len() as u16).map(NodeId).filter(|node| !kept.contains(node)).collect()
+}
+
+/// Whether a majority of the acceptors lives, where there are any.
+pub fn has_majority(case: &Case<Op, Config>) -> bool {
+    let acceptors = Cast::of(&case.nodes).acceptors;
+    let lost = acceptors.iter().filter(|acceptor| case.lost().any(|lost| lost == **acceptor));
+    acceptors.is_empty() || lost.count() < acceptors.len().div_ceil(2)
 }
 
 /// The rules, over nodes by their index.
@@ -108,6 +137,7 @@ enum Part {
     Coordinator,
     OneOfCoordinators(usize),
     Participant(usize),
+    Acceptor(usize),
     None(NodeId),
 }
 
@@ -117,6 +147,7 @@ impl fmt::Display for Part {
             Self::Coordinator => f.write_str("coordinator"),
             Self::OneOfCoordinators(place) => write!(f, "c{}", place + 1),
             Self::Participant(place) => write!(f, "p{}", place + 1),
+            Self::Acceptor(place) => write!(f, "a{}", place + 1),
             Self::None(node) => write!(f, "{node}"),
         }
     }
@@ -129,6 +160,8 @@ pub struct Cast {
     pub coordinators: Vec<NodeId>,
     /// Those that vote, in the order in which operations number them.
     pub participants: Vec<NodeId>,
+    /// Those that agree on votes, where the protocol has any.
+    pub acceptors: Vec<NodeId>,
 }
 
 impl Cast {
@@ -136,9 +169,10 @@ impl Cast {
     pub fn of<'a>(nodes: impl IntoIterator<Item = &'a Config>) -> Self {
         let mut cast = Self::default();
         for (id, config) in (0..).map(NodeId).zip(nodes) {
-            if let Role::Coordinator { participants } = &config.role {
+            if let Role::Coordinator { participants, acceptors } = &config.role {
                 cast.coordinators.push(id);
                 cast.participants.clone_from(participants);
+                cast.acceptors.clone_from(acceptors);
             }
         }
         cast
@@ -151,12 +185,14 @@ impl Cast {
 
     fn part(&self, node: NodeId) -> Part {
         let place = |list: &[NodeId]| list.iter().position(|other| *other == node);
-        match (place(&self.coordinators), place(&self.participants)) {
-            (Some(_), _) if self.coordinators.len() == 1 => Part::Coordinator,
-            (Some(place), _) => Part::OneOfCoordinators(place),
-            (_, Some(place)) => Part::Participant(place),
-            _ => Part::None(node),
-        }
+        let of_coordinators = place(&self.coordinators).map(|place| match self.coordinators[..] {
+            [_] => Part::Coordinator,
+            _ => Part::OneOfCoordinators(place),
+        });
+        of_coordinators
+            .or_else(|| place(&self.participants).map(Part::Participant))
+            .or_else(|| place(&self.acceptors).map(Part::Acceptor))
+            .unwrap_or(Part::None(node))
     }
 
     /// What each of so many nodes plays.
@@ -174,7 +210,7 @@ impl Cast {
             |(at, config)| {
                 match &config.role {
                     Role::Participant { balances } => balances.as_slice(),
-                    Role::Coordinator { .. } => &[],
+                    Role::Coordinator { .. } | Role::Acceptor => &[],
                 }
                 .iter()
                 .map(move |(key, sum)| (Account(at, *key), *sum))
@@ -200,19 +236,23 @@ pub fn without_node(nodes: &[Config], node: NodeId, least: (usize, usize)) -> Op
     let (coordinators, participants) = (cast.coordinators.len(), cast.participants.len());
     let enough = match coordinator {
         true => coordinators > least.0,
+        false if cast.acceptors.contains(&node) => cast.acceptors.len() > 1,
         false => participants > least.1 && cast.participants.contains(&node),
     };
     if !enough {
         return None;
     }
     let moved = |other: NodeId| if other > node { NodeId(other.0 - 1) } else { other };
-    let rest = cast.participants.iter().filter(|other| **other != node);
-    let rest: Vec<NodeId> = rest.map(|other| moved(*other)).collect();
+    let rest = |list: &[NodeId]| -> Vec<NodeId> {
+        list.iter().filter(|other| **other != node).map(|other| moved(*other)).collect()
+    };
+    let (left, agree) = (rest(&cast.participants), rest(&cast.acceptors));
     let mut nodes = nodes.to_vec();
     nodes.remove(node.index());
     for config in &mut nodes {
-        if let Role::Coordinator { participants } = &mut config.role {
-            participants.clone_from(&rest);
+        if let Role::Coordinator { participants, acceptors } = &mut config.role {
+            participants.clone_from(&left);
+            acceptors.clone_from(&agree);
         }
     }
     Some(nodes)

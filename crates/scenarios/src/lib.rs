@@ -5,6 +5,7 @@ mod commit;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
+pub mod paxos_commit;
 pub mod product_page;
 pub mod queue;
 pub mod quorum_register;
@@ -41,6 +42,10 @@ pub struct Bugs {
     pub watch: Vec<Stock>,
     /// Of `orders_saga`.
     pub orders_saga: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `presumed_commit`.
+    pub presumed_commit: Vec<Commit>,
+    /// Of `paxos_commit`.
+    pub paxos_commit: Vec<Commit>,
     /// Of `product_page`.
     pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
     /// Of `conditional_requests`.
@@ -85,6 +90,9 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(stock::optimistic(), bugs.optimistic);
     visit!(stock::watch(), bugs.watch);
     visit!(orders::saga(), bugs.orders_saga);
+    visit!(two_phase_commit::presumed_commit(), bugs.presumed_commit);
+    visit!(paxos_commit::paxos_commit(), bugs.paxos_commit);
+    visitor.visit(bank::agreed());
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visitor.visit(two_phase_commit::version_a());

@@ -1,11 +1,12 @@
-//! Two-phase commit on trial: free votes over one to four participants, AC1 to AC5.
+//! Two-phase commit on trial, with either presumption: free votes over one to four participants,
+//! AC1 to AC5.
 
 use crate::commit::{self, Cast, Commit, Judge};
 use checkers::Verdict;
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use node::{Dice, NodeId};
 use proptest::prelude::*;
-use protocols::commit::{Action, Config, Item, Key, Op};
+use protocols::commit::{Action, Config, Item, Key, Op, Presume};
 use protocols::naive::{
     two_phase_commit_a::TwoPhaseCommitA, two_phase_commit_b::TwoPhaseCommitB,
     two_phase_commit_c::TwoPhaseCommitC, two_phase_commit_d::TwoPhaseCommitD,
@@ -26,6 +27,8 @@ pub struct FreeVotes<N> {
     name: &'static str,
     about: &'static str,
     shape: Shape,
+    /// How many acceptors there are.
+    acceptors: fn(&mut Dice) -> u16,
     /// Timers, and whether a case keeps to what they were made for.
     timing: fn(&mut Dice) -> Config,
     keeps: fn(&Case<Op, Config>) -> bool,
@@ -43,11 +46,40 @@ pub fn two_phase_commit() -> FreeVotes<TwoPhaseCommit> {
     )
 }
 
+/// Presumed commit (protocols.md P1, 1.14–1.17).
+pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
+    let shape = Shape {
+        faults: commit::FAULTS,
+        marks: &[
+            "commit was presumed",
+            "coordinator restarted while collecting",
+            "coordinator restarted with an abort to finish",
+            "in-doubt participant inquired",
+            "in-doubt participant restarted",
+            "participant compacted its log",
+            "peer ended a doubt",
+            "retry found its operation applied",
+        ],
+        ..Shape::default()
+    };
+    let about = "two-phase commit, presumed commit: no acks for it, and none is without a record";
+    let timing = |dice: &mut Dice| Config { presume: Presume::Commit, ..commit::timing(dice) };
+    FreeVotes::new("presumed_commit", about, shape).timed(timing, |_| true)
+}
+
 impl<N> FreeVotes<N> {
     /// Under these faults, whatever the timers.
     pub(crate) fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
-        let (timing, keeps) = (commit::timing, |_: &Case<Op, Config>| true);
-        Self { name, about, shape, timing, keeps, mutants: Vec::new(), node: PhantomData }
+        Self {
+            name,
+            about,
+            shape,
+            acceptors: |_| 0,
+            timing: commit::timing,
+            keeps: |_| true,
+            mutants: Vec::new(),
+            node: PhantomData,
+        }
     }
 
     /// A protocol that is here to be found broken.
@@ -63,6 +95,11 @@ impl<N> FreeVotes<N> {
         keeps: fn(&Case<Op, Config>) -> bool,
     ) -> Self {
         Self { timing, keeps, ..self }
+    }
+
+    /// With so many nodes that agree on votes.
+    pub(crate) fn agreed_by(self, acceptors: fn(&mut Dice) -> u16) -> Self {
+        Self { acceptors, ..self }
     }
 }
 
@@ -146,7 +183,9 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         any::<u64>().prop_map(|key| {
             let dice = &mut Dice::new(key);
             let balances: Vec<_> = (0..KEYS).map(|key| (Key(key), OPENING)).collect();
-            commit::cluster(1, 2 + dice.below(3) as u16, &balances, &(self.timing)(dice))
+            let nodes =
+                commit::cluster(1, 2 + dice.below(3) as u16, &balances, &(self.timing)(dice));
+            commit::with_acceptors(nodes, (self.acceptors)(dice))
         })
     }
 
@@ -159,6 +198,10 @@ impl<N: Commit> Scenario for FreeVotes<N> {
         Cast::of(nodes).coordinators
     }
 
+    fn losable(&self, nodes: &[Config]) -> Vec<NodeId> {
+        commit::losable(nodes)
+    }
+
     fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
         commit::without_node(nodes, node, (1, 1))
     }
@@ -168,7 +211,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        commit::is_addressed(case) && (self.keeps)(case)
+        commit::is_addressed(case) && commit::has_majority(case) && (self.keeps)(case)
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -104,7 +104,7 @@ impl Store {
     pub(super) fn new(config: &Config) -> Self {
         let balances = match &config.role {
             Role::Participant { balances } => balances.iter().copied().collect(),
-            Role::Coordinator { .. } => BTreeMap::new(),
+            Role::Coordinator { .. } | Role::Acceptor => BTreeMap::new(),
         };
         Self { balances, locks: BTreeMap::new(), prepared: BTreeMap::new() }
     }
@@ -224,8 +224,8 @@ pub(super) struct Running {
 impl Desk {
     pub(super) fn new(config: &Config) -> Self {
         let participants = match &config.role {
-            Role::Coordinator { participants } => participants.clone(),
-            Role::Participant { .. } => Vec::new(),
+            Role::Coordinator { participants, .. } => participants.clone(),
+            Role::Participant { .. } | Role::Acceptor => Vec::new(),
         };
         Self { participants, next: 0, running: BTreeMap::new(), decisions: BTreeMap::new() }
     }

@@ -237,12 +237,13 @@ impl Node for ThreePhaseCommit {
 
     fn new(id: NodeId, config: &Config) -> Self {
         match &config.role {
-            Role::Coordinator { participants } => {
+            Role::Coordinator { participants, .. } => {
                 Self::Coordinator(Coordinator::new(config, participants))
             }
             Role::Participant { balances } => {
                 Self::Participant(Participant::new(id, config, balances))
             }
+            Role::Acceptor => Self::Participant(Participant::new(id, config, &[])),
         }
     }
 

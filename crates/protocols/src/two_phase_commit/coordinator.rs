@@ -1,5 +1,7 @@
 //! The coordinator: rules 1.1–1.4, 1.11, and its side of the execution round.
 
+mod presumed_commit;
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +11,7 @@ pub struct Coordinator {
     participants: Vec<NodeId>,
     vote_timeout: Duration,
     resend_interval: Duration,
+    presume: Presume,
     compact_after: u32,
     next: u32,
     txs: BTreeMap<TxId, Transaction>,
@@ -30,6 +33,8 @@ enum Phase {
     Committed { writers: Vec<NodeId>, unacked: BTreeSet<NodeId> },
     /// Latched, and not on record: after a restart, or once forgotten, it is presumed.
     Aborted,
+    /// Where commit is presumed: on record; some have not acked (1.16).
+    Aborting { parts: Vec<NodeId>, unacked: BTreeSet<NodeId> },
 }
 
 impl Coordinator {
@@ -38,6 +43,7 @@ impl Coordinator {
             participants: participants.to_vec(),
             vote_timeout: config.vote_timeout,
             resend_interval: config.resend_interval,
+            presume: config.presume,
             compact_after: config.compact_after,
             next: 0,
             txs: BTreeMap::new(),
@@ -47,6 +53,9 @@ impl Coordinator {
 
     /// 1.11 Every COMMIT without END: send Decision(C) again. Nothing else.
     pub(super) fn on_start(&mut self, log: &[Record], cx: &mut Cx<TwoPhaseCommit>) {
+        if self.presume == Presume::Commit {
+            return self.recover(log, cx);
+        }
         for record in log {
             match record {
                 Record::Commit { tx, request, writers } => {
@@ -64,7 +73,7 @@ impl Coordinator {
         let unfinished: Vec<TxId> = self.txs.keys().copied().collect();
         for tx in unfinished {
             cx.mark("coordinator restarted with a commit to finish");
-            self.tell_commit(tx, cx);
+            self.tell(tx, cx);
         }
     }
 
@@ -74,7 +83,7 @@ impl Coordinator {
             match running.phase {
                 Phase::Working { .. } | Phase::Voting { .. } => return,
                 Phase::Committed { .. } => return cx.reply(request, Ret::Already),
-                Phase::Aborted => {}
+                Phase::Aborted | Phase::Aborting { .. } => {}
             }
         }
         self.begin(request, op, cx);
@@ -136,6 +145,22 @@ impl Coordinator {
                 self.latch_abort(tx, None, cx);
                 request.into_iter().for_each(|request| self.begin(request, op.clone(), cx));
             }
+            // 1.17 No record: it has committed. Where nobody was asked to prepare, nobody asks.
+            (Msg::Inquiry { .. }, None) if self.presume == Presume::Commit => {
+                cx.mark("commit was presumed");
+                cx.send(from, Msg::Decision { tx, outcome: Outcome::Commit });
+            }
+            (Msg::Wound { .. }, None) if self.presume == Presume::Commit => {}
+            (Msg::Inquiry { .. }, Some(Phase::Aborting { .. })) => {
+                cx.send(from, Msg::Decision { tx, outcome: Outcome::Abort });
+            }
+            // 1.16 END after all acks, as in 1.2.
+            (Msg::Ack { .. }, Some(Phase::Aborting { unacked, .. })) => {
+                unacked.remove(&from);
+                if unacked.is_empty() {
+                    self.end(tx, cx);
+                }
+            }
             (Msg::Wound { .. }, Some(Phase::Aborted) | None) => {
                 cx.send(from, Msg::Decision { tx, outcome: Outcome::Abort });
             }
@@ -182,13 +207,14 @@ impl Coordinator {
                 }
             }
             // 1.2 Again and again until each one has acked.
-            Timer::Resend(tx) => self.tell_commit(tx, cx),
+            Timer::Resend(tx) => self.tell(tx, cx),
             Timer::Work(_) | Timer::Inquire(_) => {}
         }
     }
 
     /// 1.1 Every participant has done its work and holds its locks: ask for the votes.
     fn prepare(&mut self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) {
+        self.collect(tx, cx);
         let Some(transaction) = self.txs.get_mut(&tx) else { return };
         let Phase::Working { op, parts, done } = &transaction.phase else { return };
         let at = |number: u16| self.participants[usize::from(number)];
@@ -217,45 +243,69 @@ impl Coordinator {
         let (request, values) = (transaction.request, values.clone());
         cx.cancel_timer(Timer::Vote(tx));
         if writers.is_empty() {
-            self.txs.remove(&tx);
-            return cx.reply(request, Ret::Committed { values });
+            cx.reply(request, Ret::Committed { values });
+            return self.end_unchanged(tx, cx);
         }
         cx.force(Record::Commit { tx, request, writers: writers.clone() });
         cx.reply(request, Ret::Committed { values });
         let unacked = writers.iter().copied().collect();
         transaction.phase = Phase::Committed { writers, unacked };
-        self.tell_commit(tx, cx);
+        self.tell(tx, cx);
+        // 1.15 No acks: what has no record has committed.
+        if self.presume == Presume::Commit {
+            self.forget(tx, cx);
+        }
     }
 
-    /// 1.2 Decision(C) to every writer that has not acked, and again later.
-    fn tell_commit(&self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) {
-        let Some(Transaction { phase: Phase::Committed { unacked, .. }, .. }) = self.txs.get(&tx)
-        else {
-            return;
+    /// 1.2, 1.16 The outcome on record to everybody who has not acked it, and again later.
+    fn tell(&self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) {
+        let (outcome, unacked) = match self.txs.get(&tx).map(|transaction| &transaction.phase) {
+            Some(Phase::Committed { unacked, .. }) => (Outcome::Commit, unacked),
+            Some(Phase::Aborting { unacked, .. }) => (Outcome::Abort, unacked),
+            _ => return,
         };
         for &to in unacked {
-            cx.send(to, Msg::Decision { tx, outcome: Outcome::Commit });
+            cx.send(to, Msg::Decision { tx, outcome });
         }
         cx.set_timer(self.resend_interval, Timer::Resend(tx));
     }
 
-    /// 1.2 Lazy END; with enough of them, a log of the open commits alone.
+    /// 1.2 Lazy END.
     fn end(&mut self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) {
+        if !self.forget(tx, cx) {
+            cx.persist(Record::End { tx });
+        }
+    }
+
+    /// It is over. With enough of those, a log of the open ones alone: whether that was written.
+    fn forget(&mut self, tx: TxId, cx: &mut Cx<TwoPhaseCommit>) -> bool {
         self.txs.remove(&tx);
         cx.cancel_timer(Timer::Resend(tx));
         self.spent += 1;
         if self.spent < self.compact_after {
-            return cx.persist(Record::End { tx });
+            return false;
         }
         self.spent = 0;
-        let open = self.txs.iter().filter_map(|(&tx, transaction)| match &transaction.phase {
+        cx.snapshot(self.txs.iter().flat_map(|(tx, open)| self.records(*tx, open)).collect());
+        true
+    }
+
+    /// What the log must say of an open transaction.
+    fn records(&self, tx: TxId, transaction: &Transaction) -> Vec<Record> {
+        let request = transaction.request;
+        match &transaction.phase {
             Phase::Committed { writers, .. } => {
-                let (request, writers) = (transaction.request, writers.clone());
-                Some(Record::Commit { tx, request, writers })
+                vec![Record::Commit { tx, request, writers: writers.clone() }]
             }
-            _ => None,
-        });
-        cx.snapshot(open.collect());
+            Phase::Voting { parts, .. } if self.presume == Presume::Commit => {
+                vec![Record::Collecting { tx, request, parts: parts.clone() }]
+            }
+            Phase::Aborting { parts, .. } => {
+                let parts = parts.clone();
+                vec![Record::Collecting { tx, request, parts }, Record::Abort { tx }]
+            }
+            Phase::Working { .. } | Phase::Voting { .. } | Phase::Aborted => Vec::new(),
+        }
     }
 
     /// 1.3 Abort, and reply fail.
@@ -278,11 +328,18 @@ impl Coordinator {
         let told: Vec<NodeId> = match &transaction.phase {
             Phase::Working { parts, .. } => parts.clone(),
             Phase::Voting { parts, votes, .. } => not_read_only(parts, votes),
-            Phase::Committed { .. } | Phase::Aborted => return,
+            Phase::Committed { .. } | Phase::Aborted | Phase::Aborting { .. } => return,
         };
-        transaction.phase = Phase::Aborted;
+        let told = told.into_iter().filter(|to| Some(*to) != knows);
         cx.cancel_timer(Timer::Vote(tx));
-        for to in told.into_iter().filter(|to| Some(*to) != knows) {
+        if self.presume == Presume::Commit
+            && let Phase::Voting { parts, .. } = &transaction.phase
+        {
+            let parts = parts.clone();
+            return self.abort_on_record(tx, parts, told.collect(), cx);
+        }
+        transaction.phase = Phase::Aborted;
+        for to in told {
             cx.send(to, Msg::Decision { tx, outcome: Outcome::Abort });
         }
     }
@@ -303,6 +360,10 @@ impl Coordinator {
                     view.unacked.push(tx);
                 }
                 Phase::Aborted => view.decisions.push((tx, Outcome::Abort)),
+                Phase::Aborting { .. } => {
+                    view.decisions.push((tx, Outcome::Abort));
+                    view.unacked.push(tx);
+                }
             }
         }
         view

@@ -1,5 +1,6 @@
 //! Two-phase commit with presumed abort (R*: Mohan, Lindsay, Obermarck), an execution round, and
-//! cooperative termination.
+//! cooperative termination. What is different where commit is presumed stands in files of its own:
+//! coordinator/presumed_commit.rs and participant/presumed_commit.rs.
 //!
 //! **Coordinator** ([`Coordinator`])
 //! - 1.1 Send Prepare to every participant; set timer T_vote.
@@ -58,7 +59,9 @@
 //! AC1–AC5; each operation is applied at most once, exactly once if its client was told ok; an
 //! operation's readings are of one moment. A commit costs 4N messages counted from Prepare, one
 //! force at the coordinator and two at each of N participants (2 and 0 for one that only reads). An
-//! abort by one No voter costs 3N − 1, no force at the coordinator and one for each Yes.
+//! abort by one No voter costs 3N − 1, no force at the coordinator and one for each Yes. Where
+//! commit is presumed, a commit costs 3N, two forces and one at each participant, and an abort by
+//! one No voter 4N − 2, two and two for each Yes.
 //!
 //! It cannot be non-blocking: while the coordinator is down and every other writer that can be
 //! reached is prepared too, a prepared participant waits, and its locks with it. A client whose
@@ -73,8 +76,8 @@ pub use coordinator::Coordinator;
 pub use participant::Participant;
 
 use super::commit::{
-    Action, Config, Decided, Durable, Key, Locking, Op, Outcome, Prepared, Reading, Ret, Role,
-    TxId, View,
+    Action, Config, Decided, Durable, Key, Locking, Op, Outcome, Prepared, Presume, Reading, Ret,
+    Role, TxId, View,
 };
 use node::{Cx, Incarnation, Node, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
@@ -135,7 +138,7 @@ pub enum Msg {
         /// The outcome.
         outcome: Outcome,
     },
-    /// Participant: the commit is durable here.
+    /// Participant: the outcome is durable here.
     Ack {
         /// The transaction.
         tx: TxId,
@@ -186,6 +189,20 @@ pub enum Record {
         request: RequestId,
         /// Who must ack.
         writers: Vec<NodeId>,
+    },
+    /// Coordinator that presumes commit, forced: COLLECTING, votes are asked for.
+    Collecting {
+        /// The transaction.
+        tx: TxId,
+        /// Its operation.
+        request: RequestId,
+        /// Who is asked.
+        parts: Vec<NodeId>,
+    },
+    /// Coordinator that presumes commit, forced: ABORT, the decision.
+    Abort {
+        /// The transaction.
+        tx: TxId,
     },
     /// Coordinator, lazy: END, all have acked.
     End {
@@ -271,12 +288,13 @@ impl Node for TwoPhaseCommit {
 
     fn new(id: NodeId, config: &Config) -> Self {
         match &config.role {
-            Role::Coordinator { participants } => {
+            Role::Coordinator { participants, .. } => {
                 Self::Coordinator(Coordinator::new(config, participants))
             }
             Role::Participant { balances } => {
                 Self::Participant(Participant::new(id, config, balances))
             }
+            Role::Acceptor => Self::Participant(Participant::new(id, config, &[])),
         }
     }
 

@@ -50,6 +50,8 @@ impl Observe for TwoPhaseCommit {
                     durable.low_water.clone_from(&checkpoint.low_water);
                     open.clear();
                 }
+                Record::Collecting { .. } => {}
+                Record::Abort { tx } => add(&mut durable.aborted, *tx),
             }
         }
         durable.prepared =

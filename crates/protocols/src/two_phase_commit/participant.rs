@@ -1,5 +1,6 @@
 //! The participant: rules 1.5–1.10, 1.12, and its side of the execution round.
 
+mod presumed_commit;
 mod wound_wait;
 
 use super::*;
@@ -12,6 +13,7 @@ pub struct Participant {
     me: NodeId,
     work_timeout: Duration,
     inquiry_interval: Duration,
+    presume: Presume,
     ask_peers: bool,
     compact_after: u32,
     locking: Locking,
@@ -60,6 +62,7 @@ impl Participant {
             me,
             work_timeout: config.work_timeout,
             inquiry_interval: config.inquiry_interval,
+            presume: config.presume,
             ask_peers: config.ask_peers,
             compact_after: config.compact_after,
             locking: config.locking,
@@ -111,7 +114,10 @@ impl Participant {
             Record::Aborted { tx } => {
                 self.txs.insert(*tx, State::Aborted(Logged::Durably));
             }
-            Record::Commit { .. } | Record::End { .. } => {}
+            Record::Collecting { .. }
+            | Record::Commit { .. }
+            | Record::Abort { .. }
+            | Record::End { .. } => {}
         }
     }
 
@@ -259,6 +265,9 @@ impl Participant {
 
     /// The outcome, from the coordinator or from a peer.
     fn on_decision(&mut self, tx: TxId, outcome: Outcome, cx: &mut Cx<TwoPhaseCommit>) {
+        if self.presume == Presume::Commit {
+            return self.on_recorded_decision(tx, outcome, cx);
+        }
         match (outcome, self.txs.get(&tx)) {
             // 1.8
             (Outcome::Commit, Some(State::Prepared { redo, .. })) => {

@@ -2,6 +2,7 @@
 
 mod exhibits;
 mod net;
+mod paxos_commit;
 mod three_phase_commit;
 mod two_phase_commit;
 mod walks;

@@ -55,13 +55,21 @@ impl<N: Commit> Net<N> {
 
     /// The same with more coordinators, which come first.
     pub fn with(coordinators: u16, participants: u16, timing: &Config) -> Self {
+        Self::agreed(coordinators, participants, 0, timing)
+    }
+
+    /// The same with acceptors, which come last.
+    pub fn agreed(coordinators: u16, participants: u16, agree: u16, timing: &Config) -> Self {
         let nodes: Vec<_> = (coordinators..coordinators + participants).map(NodeId).collect();
-        let coordinator = Role::Coordinator { participants: nodes };
+        let first = coordinators + participants;
+        let acceptors = (first..first + agree).map(NodeId).collect();
+        let coordinator = Role::Coordinator { participants: nodes, acceptors };
         let mut roles = vec![coordinator; usize::from(coordinators)];
         let balances: Vec<_> = (0..4).map(|number| (key(number), 10)).collect();
         for _ in 0..participants {
             roles.push(Role::Participant { balances: balances.clone() });
         }
+        roles.extend((0..agree).map(|_| Role::Acceptor));
         let machine = |role| Machine {
             config: Config { role, ..timing.clone() },
             node: None,

@@ -7,7 +7,7 @@ use checkers::conservation::Ledger;
 use checkers::{Judged, Verdict};
 use history::{Actor, What};
 use node::{NodeId, RequestId};
-use protocols::commit::{Action, Decided, Item, Op, Outcome, TxId};
+use protocols::commit::{Action, Decided, Item, Op, Outcome, Presume, TxId};
 use world::Scene;
 
 /// Judges one run, step by step.
@@ -159,9 +159,22 @@ impl Judge {
             return Ok(());
         }
         if seen.is_none_or(|seen| !seen.decided) {
+            let call = call.or(seen.and_then(|seen| seen.request));
             self.ask(scene, tx, tx.coordinator.index())?;
+            if let Some(Call(request)) = call.filter(|_| self.shows_a_decision(scene, party)) {
+                let decided = Decided { tx, request, writers: Vec::new(), ended: false };
+                self.decided(scene, &decided, party)?;
+            }
         }
         self.rules.committed(tx, call, party)
+    }
+
+    /// Where votes are agreed on, or commit is presumed, a decision need not be on record: the
+    /// first commit shows it.
+    fn shows_a_decision<N: Commit>(&self, scene: &dyn Scene<N>, party: usize) -> bool {
+        let config = scene.config(NodeId(party as u16));
+        !self.cast.acceptors.is_empty()
+            || config.is_some_and(|config| config.presume == Presume::Commit)
     }
 
     /// Whether a node believes that a transaction has aborted.

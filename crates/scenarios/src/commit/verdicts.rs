@@ -7,7 +7,9 @@ use checkers::{Judged, Verdict};
 use explorer::Run;
 use history::{Actor, Operation, Outcome as Answer};
 use node::{NodeId, RequestId};
-use protocols::commit::{Action, Config, Durable, Item, Op, Outcome, Ret, Role, TxId, View};
+use protocols::commit::{
+    Action, Config, Durable, Item, Op, Outcome, Presume, Ret, Role, TxId, View,
+};
 use std::time::Duration;
 use world::Case;
 
@@ -56,7 +58,7 @@ pub fn verdicts<N: Commit>(run: &Run<N>) -> Verdict {
         rules: Rules::new(cast.parts(run.case.nodes.len())),
         operations: run.history().operations(),
         durable: cast.participants.iter().map(|node| N::durable(run.durable(*node))).collect(),
-        lost: cast.participants.iter().map(|node| run.state(*node).is_none()).collect(),
+        views: cast.participants.iter().map(|node| Some(run.state(*node)?.view())).collect(),
         case: run.case,
         cast,
     };
@@ -71,8 +73,8 @@ struct End<'a> {
     operations: Vec<Operation<'a, Op, Ret>>,
     /// Of each participant.
     durable: Vec<Durable>,
-    /// The same: whether it is down for good.
-    lost: Vec<bool>,
+    /// The same: what it believes, unless it is down for good.
+    views: Vec<Option<View>>,
 }
 
 impl End<'_> {
@@ -92,6 +94,22 @@ impl End<'_> {
         applied.binary_search_by_key(&call.0, |(id, _)| *id).is_ok()
     }
 
+    /// Whether it is applied, or will be whatever happens. Where commit is presumed, COMMIT is lazy
+    /// and ABORT is not: what is prepared on record, and no longer in doubt, has committed.
+    fn is_certain(&self, at: u16, call: Call) -> bool {
+        let node = self.cast.participants[usize::from(at)];
+        let presumed = self.case.nodes[node.index()].presume == Presume::Commit;
+        let view = self.views[usize::from(at)].as_ref().filter(|_| presumed);
+        let ended = |tx| {
+            view.is_some_and(|view| {
+                !view.in_doubt.contains(&tx) && !view.decisions.contains(&(tx, Outcome::Abort))
+            })
+        };
+        let mut promised = self.durable[usize::from(at)].prepared.iter();
+        self.is_applied(at, call)
+            || promised.any(|prepared| prepared.request == call.0 && ended(prepared.tx))
+    }
+
     /// An ok is durable at every writer, a fail at none, and anything else at all of them or none.
     /// One that is lost for good counts where it has committed: it never will any more.
     fn told_the_truth(&self) -> Judged {
@@ -99,8 +117,9 @@ impl End<'_> {
             let Some(call) = self.call(operation) else { continue };
             let writes = |item: &&Item| matches!(item.action, Action::Add(_));
             let effects = operation.op.items.iter().filter(writes);
-            let effects = effects.map(|item| (item.at, self.is_applied(item.at, call)));
-            let effects = effects.filter(|(at, applied)| *applied || !self.lost[usize::from(*at)]);
+            let effects = effects.map(|item| (item.at, self.is_certain(item.at, call)));
+            let lives = |at: u16| self.views[usize::from(at)].is_some();
+            let effects = effects.filter(|(at, applied)| *applied || lives(*at));
             let effects = effects.map(|(at, applied)| (self.cast.party(at), applied));
             self.rules.ended(call, told(operation), effects)?;
         }
@@ -168,7 +187,7 @@ impl End<'_> {
                 Role::Participant { balances } => {
                     balances.iter().find(|(key, _)| *key == item.key).map_or(0, |(_, sum)| *sum)
                 }
-                Role::Coordinator { .. } => 0,
+                Role::Coordinator { .. } | Role::Acceptor => 0,
             }
         };
         let enough = |item: &Item| {

@@ -3,10 +3,11 @@
 use crate::{campaign, signatures};
 use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge, judge_recorded};
 use node::{Cx, Node, NodeId, Observe, RequestId};
-use protocols::commit::{Action, Config, Durable, Item, Key, Op, Ret, Role, View};
+use protocols::commit::{Action, Config, Durable, Item, Key, Op, Presume, Ret, Role, View};
 use scenarios::bank::{bank, in_any_order, wound_wait};
 use scenarios::two_phase_commit::{
-    FreeVotes, two_phase_commit, version_a, version_b, version_c, version_d, version_e,
+    FreeVotes, presumed_commit, two_phase_commit, version_a, version_b, version_c, version_d,
+    version_e,
 };
 use std::time::Duration;
 use world::TraceEvent;
@@ -25,7 +26,7 @@ fn calm(participants: u16, ops: Vec<Op>) -> Case<Op, Config> {
         role,
         ..Config::default()
     };
-    let mut nodes = vec![config(Role::Coordinator { participants: ids })];
+    let mut nodes = vec![config(Role::Coordinator { participants: ids, acceptors: Vec::new() })];
     let balances = vec![(Key(0), 10), (Key(1), 10)];
     nodes.resize(usize::from(participants) + 1, config(Role::Participant { balances }));
     let calls = (0..).zip(ops).map(|(id, op)| Call {
@@ -66,8 +67,13 @@ struct Cost {
 }
 
 fn cost(op: Op) -> Cost {
+    cost_presuming(Presume::Abort, op)
+}
+
+fn cost_presuming(presume: Presume, op: Op) -> Cost {
     let participants = op.participants().len();
-    let case = calm(participants as u16, vec![op]);
+    let mut case = calm(participants as u16, vec![op]);
+    case.nodes.iter_mut().for_each(|node| node.presume = presume);
     let (outcome, record) = judge_recorded(&two_phase_commit(), &case);
     assert!(outcome.verdict.holds(), "{}", outcome.verdict);
     let (_, ok) = outcome.operations;
@@ -115,6 +121,27 @@ fn p14_one_no_voter_costs_3n_minus_1_messages_and_a_force_for_each_yes() {
     }
 }
 
+#[test]
+fn p14_where_it_is_presumed_a_commit_costs_3n_messages_and_2_plus_n_forces() {
+    for n in 1..=4 {
+        let expected = Cost { messages: 3 * n, coordinator: 2, participants: vec![1; n] };
+        assert_eq!(cost_presuming(Presume::Commit, votes(&vec![Action::Add(1); n])), expected);
+    }
+}
+
+#[test]
+fn p14_where_commit_is_presumed_one_no_voter_costs_4n_minus_2_messages_and_two_forces_for_each_yes()
+{
+    for n in 1..=4 {
+        let mut actions = vec![Action::Add(1); n];
+        actions[n - 1] = Action::Veto;
+        let mut participants = vec![2; n];
+        participants[n - 1] = 0;
+        let expected = Cost { messages: 4 * n - 2, coordinator: 2, participants };
+        assert_eq!(cost_presuming(Presume::Commit, votes(&actions)), expected);
+    }
+}
+
 fn narrow(mutant: &str) -> Narrow {
     let mutant = (!mutant.is_empty()).then(|| mutant.parse().expect("a mutant's name"));
     Narrow { mutant, ..Narrow::default() }
@@ -123,6 +150,11 @@ fn narrow(mutant: &str) -> Narrow {
 #[test]
 fn two_phase_commit_holds() {
     campaign(&two_phase_commit(), 2_000, narrow("")).assert_holds();
+}
+
+#[test]
+fn presumed_commit_holds() {
+    campaign(&presumed_commit(), 2_000, narrow("")).assert_holds();
 }
 
 #[test]

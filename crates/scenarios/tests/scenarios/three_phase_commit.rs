@@ -22,7 +22,7 @@ fn calm(actions: &[Action]) -> Case<Op, Config> {
     let ids = (1..=participants).map(NodeId).collect();
     let config =
         |role| Config { vote_timeout: Duration::from_millis(100), role, ..Config::default() };
-    let mut nodes = vec![config(Role::Coordinator { participants: ids })];
+    let mut nodes = vec![config(Role::Coordinator { participants: ids, acceptors: Vec::new() })];
     let balances = vec![(Key(0), 10)];
     nodes.resize(actions.len() + 1, config(Role::Participant { balances }));
     let items = (0..).zip(actions).map(|(at, action)| Item { at, key: Key(0), action: *action });

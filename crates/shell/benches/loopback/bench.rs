@@ -407,7 +407,10 @@ fn bank(
             }
         }
         let role = match node {
-            0 => Role::Coordinator { participants: vec![NodeId(1), NodeId(2)] },
+            0 => Role::Coordinator {
+                participants: vec![NodeId(1), NodeId(2)],
+                acceptors: Vec::new(),
+            },
             _ => Role::Participant {
                 balances: (0..ACCOUNTS).map(|key| (Key(key), 1_000_000)).collect(),
             },
