@@ -5,8 +5,8 @@
 //! is judged:
 //!
 //! - **at every step**: what a cache has was committed, and is not older than what it has said to
-//!   have heard of; a client reads nothing that was not committed, and nothing older than it has read
-//!   or written; no write takes effect twice;
+//!   have heard of; a client reads nothing that was not committed, and nothing older than it has
+//!   read or written; no write takes effect twice;
 //! - **at the end**: caches have the newest versions or nothing; what was told to be written is
 //!   there; nothing that was begun is left undone.
 

@@ -5,8 +5,8 @@
 //!
 //! - **at every step**: what is put has all that was there, and at its end one entry more; no
 //!   operation takes effect twice, and none that failed takes effect;
-//! - **at the end**: each record's history is linearizable, with what the origin is left with as the
-//!   last one to look; what was done is there; nothing that was begun is left undone.
+//! - **at the end**: each record's history is linearizable, with what the origin is left with as
+//!   the last one to look; what was done is there; nothing that was begun is left undone.
 
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Model, Verdict, linearizable};
@@ -194,8 +194,8 @@ where
     }
 }
 
-/// The history, with what the origin is left with: which of the entries of unknown outcome are there
-/// is known now, and in the end somebody looks at every record.
+/// The history, with what the origin is left with: which of the entries of unknown outcome are
+/// there is known now, and in the end somebody looks at every record.
 fn with_last_look(history: &History<Op, Ret>, durable: &Durable, at: u64) -> History<Op, Ret> {
     let mut records = BTreeMap::new();
     for written in &durable.written {

@@ -15,8 +15,8 @@
 //!   next tag, then answer.
 //! - **9.4** Upon `PUT` without a condition: 428, and nothing is done.
 //! - **9.5** If-Match goes before If-None-Match.
-//! - **9.6** A write that is refused with 412, although what it asks for is there, is answered as if
-//!   it had been done now: it is a copy of one that was.
+//! - **9.6** A write that is refused with 412, although what it asks for is there, is answered as
+//!   if it had been done now: it is a copy of one that was.
 //!
 //! # Agent
 //!
@@ -28,8 +28,8 @@
 //!   say that it was not done**: its first copy may have been, and have changed the tag. What is in
 //!   the record says it.
 //! - No answer: the same.
-//! - After so many conflicts, and a read without the entry, fail: the tags that its writes asked for
-//!   are gone for good.
+//! - After so many conflicts, and a read without the entry, fail: the tags that its writes asked
+//!   for are gone for good.
 //!
 //! # Costs
 //!
@@ -39,7 +39,8 @@
 //!
 //! - No dates: `If-Modified-Since` and `If-Unmodified-Since` count whole seconds, in which a record
 //!   may change twice. An unconditional PUT is never done, not even where nothing is there.
-//! - An entry bears the id of its request; that is what makes adding it idempotent, and not the tag.
+//! - An entry bears the id of its request; that is what makes adding it idempotent, and not the
+//!   tag.
 //! - Exchanges are numbered over the agent's life, as connections would tell them apart.
 //!
 //! # Promises

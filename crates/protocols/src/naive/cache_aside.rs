@@ -5,8 +5,8 @@
 //!
 //! 004 §3.2.1: data has a version in the cache and one in the database; when both are equal the
 //! cache may be used, which makes reads consistent. That asks the database at every read. What is
-//! done instead to have no old entry there is to delete it: before the write ("delete, then write"),
-//! or before *and* some time after it ("delayed double delete").
+//! done instead to have no old entry there is to delete it: before the write ("delete, then
+//! write"), or before *and* some time after it ("delayed double delete").
 //!
 //! # What is wrong
 //!
@@ -18,8 +18,8 @@
 //!
 //! # The rules
 //!
-//! - Upon a read: `Get` it from the cache. Upon `Miss`: `Read` it from the database, **`Set`** it in
-//!   the cache, reply.
+//! - Upon a read: `Get` it from the cache. Upon `Miss`: `Read` it from the database, **`Set`** it
+//!   in the cache, reply.
 //! - Upon a write: **`Delete`** the entry, upon `Deleted` `Write` to the database, upon `Written`
 //!   reply, and in the second version **`Delete` again** after a time.
 

@@ -2,19 +2,19 @@
 //!
 //! # What the article says
 //!
-//! 004 §3.2.2 and code 4.2: ETag and If-None-Match give "idempotency": a repeated request is answered
-//! 304, or 200 if there is a new version. So requests can be repeated.
+//! 004 §3.2.2 and code 4.2: ETag and If-None-Match give "idempotency": a repeated request is
+//! answered 304, or 200 if there is a new version. So requests can be repeated.
 //!
 //! # What is wrong
 //!
 //! GET is idempotent without any tag; what hurts when it comes twice is the write. In the article's
-//! version writes have no condition: the second of two agents that have read the same record wipes out
-//! what the first one has written, without any fault. And a write whose answer was lost, made again
-//! while another one has written in between, wipes that out too.
+//! version writes have no condition: the second of two agents that have read the same record wipes
+//! out what the first one has written, without any fault. And a write whose answer was lost, made
+//! again while another one has written in between, wipes that out too.
 //!
 //! With `If-Match` that is refused. But a tag says what is there, not who has put it: the copy of a
-//! write that *was* done is refused as well, for it has changed the tag itself. Who takes 412 for "not
-//! done", reads and writes again, has done it twice.
+//! write that *was* done is refused as well, for it has changed the tag itself. Who takes 412 for
+//! "not done", reads and writes again, has done it twice.
 //!
 //! # The rules
 //!

@@ -8,19 +8,19 @@
 //! # Front
 //!
 //! - Upon a read: `Get` the page from its cache. Upon `Hit`: reply. Upon `Miss`, which bears a
-//!   lease: `Read` it from the database, reply, and `Fill` the cache with it, under that lease. Upon
-//!   `Wait` (another one fills it): ask again after a pause.
+//!   lease: `Read` it from the database, reply, and `Fill` the cache with it, under that lease.
+//!   Upon `Wait` (another one fills it): ask again after a pause.
 //! - No answer from the cache: read from the database, and leave the cache alone.
 //! - Upon a write: `Write` it to the database, and say so when it is done. The cache is none of the
 //!   writer's business (10.4).
 //! - **10.5** Every `Get` bears the highest version that its client has read or written here: an
-//!   entry below it is a miss. A front that has lost this in a crash asks the database instead, once
-//!   for each client and page.
+//!   entry below it is a miss. A front that has lost this in a crash asks the database instead,
+//!   once for each client and page.
 //!
 //! # Cache
 //!
-//! Of each page it remembers an *entry*, or a *tombstone*: the version below which nothing is put in
-//! its place, and who holds the lease.
+//! Of each page it remembers an *entry*, or a *tombstone*: the version below which nothing is put
+//! in its place, and who holds the lease.
 //!
 //! - **10.1** Upon `Get` without an entry: a tombstone and a lease. **10.2** One at a time: while a
 //!   lease lasts, others wait.
@@ -28,18 +28,18 @@
 //!   and an older tombstone gets it. Say `Heard`.
 //! - Upon `Fill`: only under the lease that the tombstone names, and with nothing older than it.
 //!   Who is refused has been to the database before the write that made the tombstone.
-//! - What has not been used for longest is forgotten when there are too many pages; with a tombstone
-//!   its lease is gone too. That is why a version alone does not do, and a lease is asked for: it
-//!   says that the tombstone has been here ever since.
+//! - What has not been used for longest is forgotten when there are too many pages; with a
+//!   tombstone its lease is gone too. That is why a version alone does not do, and a lease is asked
+//!   for: it says that the tombstone has been here ever since.
 //!
 //! # Database
 //!
 //! - Upon `Write`: force the page with its next version and the request's id, and say `Written`. A
 //!   request that is done already is answered again.
-//! - **10.4** What is to be invalidated is what the log says: the newest version of a page, of which
-//!   its cache has not said that it has `Heard`. After a short time `Invalidate` is sent to it, again
-//!   until it has heard, and after every start. So it is lost with no writer, nor with the
-//!   database's own memory.
+//! - **10.4** What is to be invalidated is what the log says: the newest version of a page, of
+//!   which its cache has not said that it has `Heard`. After a short time `Invalidate` is sent to
+//!   it, again until it has heard, and after every start. So it is lost with no writer, nor with
+//!   the database's own memory.
 //!
 //! # Costs
 //!
