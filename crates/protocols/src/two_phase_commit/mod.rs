@@ -190,20 +190,6 @@ pub enum Record {
         /// Who must ack.
         writers: Vec<NodeId>,
     },
-    /// Coordinator that presumes commit, forced: COLLECTING, votes are asked for.
-    Collecting {
-        /// The transaction.
-        tx: TxId,
-        /// Its operation.
-        request: RequestId,
-        /// Who is asked.
-        parts: Vec<NodeId>,
-    },
-    /// Coordinator that presumes commit, forced: ABORT, the decision.
-    Abort {
-        /// The transaction.
-        tx: TxId,
-    },
     /// Coordinator, lazy: END, all have acked.
     End {
         /// The transaction.
@@ -225,6 +211,20 @@ pub enum Record {
     },
     /// Participant: all that the log before it said, but for prepared transactions.
     Checkpoint(Checkpoint),
+    /// Coordinator that presumes commit, forced: COLLECTING, votes are asked for.
+    Collecting {
+        /// The transaction.
+        tx: TxId,
+        /// Its operation.
+        request: RequestId,
+        /// Who is asked.
+        parts: Vec<NodeId>,
+    },
+    /// Coordinator that presumes commit, forced: ABORT, the decision.
+    Abort {
+        /// The transaction.
+        tx: TxId,
+    },
 }
 
 /// What a participant must know to commit after a crash.
