@@ -1,5 +1,6 @@
 //! One run of one case, from the first event to the verdict.
 
+use crate::measure::Sample;
 use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub marks: Vec<(Cow<'static, str>, u32)>,
     /// What nodes made use of.
     pub uses: Uses,
+    /// What was measured, if it holds.
+    pub samples: Vec<Sample>,
 }
 
 impl Outcome {
@@ -62,6 +65,7 @@ impl Outcome {
             effective: Faults::NONE,
             marks: Vec::new(),
             uses: Uses::default(),
+            samples: Vec::new(),
         }
     }
 }
@@ -128,18 +132,18 @@ pub(crate) fn run<S: Scenario>(
     if let Some(steps) = watch.steps {
         world.limit_steps(steps);
     }
-    let verdict = catch(|| {
+    let judged = catch(|| {
         let mut invariant = scenario.invariant();
         while world.step() {
             let verdict = invariant(&world);
             if verdict.is_violated() {
-                return verdict;
+                return (verdict, Vec::new());
             }
         }
-        let run = Run { case, scene: &world };
-        ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
+        conclude(scenario, &Run { case, scene: &world }, ended(world.end()))
     });
-    let verdict = verdict.unwrap_or_else(|panic| panic.verdict(world.running()));
+    let (verdict, samples) =
+        judged.unwrap_or_else(|panic| (panic.verdict(world.running()), Vec::new()));
     let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
@@ -151,6 +155,7 @@ pub(crate) fn run<S: Scenario>(
         effective: world.effective(),
         marks: world.marks().iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect(),
         uses: world.uses(),
+        samples,
     };
     let record = match watch.record {
         false => Record::default(),
@@ -161,6 +166,17 @@ pub(crate) fn run<S: Scenario>(
         },
     };
     (outcome, record)
+}
+
+/// What a scenario says of a run in which nothing was wrong so far, and what it measured.
+pub fn conclude<S: Scenario>(
+    scenario: &S,
+    run: &Run<S::Node>,
+    so_far: Verdict,
+) -> (Verdict, Vec<Sample>) {
+    let verdict = so_far.and_then(|| scenario.check(run)).and_then(|| scenario.progress(run));
+    let samples = if verdict.holds() { scenario.measure(run) } else { Vec::new() };
+    (verdict, samples)
 }
 
 /// What the end of a run says by itself.

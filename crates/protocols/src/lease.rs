@@ -236,8 +236,8 @@ pub enum View {
     LockServer {
         /// Leases that run, by object.
         leases: Vec<Lease>,
-        /// How many owners wait for one.
-        waiting: usize,
+        /// Who waits for which lock, the first in line first.
+        line: Vec<(Object, NodeId)>,
     },
     /// The store: what it knows is in its log.
     Store,

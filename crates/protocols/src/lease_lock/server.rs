@@ -42,7 +42,8 @@ impl LockServer {
     }
 
     pub(super) fn view(&self) -> View {
-        View::LockServer { leases: self.leases(), waiting: self.line.len() }
+        let line = self.line.iter().map(|waiting| (waiting.object, waiting.owner)).collect();
+        View::LockServer { leases: self.leases(), line }
     }
 
     pub(super) fn on_start(&mut self, log: &[Record], cx: &mut Context) {
