@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use tests::oracle;
-use tests::power::{Power, class_of, home, is_of, measure, narrow};
+use tests::power::{Power, alone, class_of, home, is_of, measure, narrow};
 
 /// A bug and what came of its campaigns.
 struct Row {
@@ -21,6 +21,8 @@ struct Row {
 
 struct Measured {
     power: Power,
+    /// The checker that finds it, if it is the only one.
+    alone: Option<&'static str>,
     /// The shrunk case.
     small: Option<Small>,
 }
@@ -48,6 +50,8 @@ patch too (`also`), and counted apart.
   one for an H. A control looks like a bug, does no harm, and must not be found.
 - **by**: what the first violation of each campaign was: plain, who must find it; *also*, another
   one who is named; in brackets, nobody who is named.
+- **alone**: the checker, if it is the only one that finds the bug: a campaign that is deaf to it, of
+  as many cases as the class has and 2,000 at least, stays green.
 - **repro**: operations and faults of the shrunk case.
 - **faults**: crashes, copies and timeouts of that case, by the fewest with which an explicit-state
   explorer of the protocol found the bug, where one has looked for it.
@@ -108,7 +112,8 @@ fn measured(registry: &[Box<dyn AnyScenario>], bug: &Bug) -> Measured {
         let counted = oracle::faults(bug.protocol, &exhibit.repro, &replay.events);
         Some(Small { calls, faults, counted })
     });
-    Measured { power, small }
+    let found = !matches!(bug.class, Class::V | Class::Control) && power.hits > 0;
+    Measured { power, small, alone: found.then(|| alone(scenario, bug)).flatten() }
 }
 
 /// The rows of a page, by the heads that say what they are about.
@@ -126,8 +131,8 @@ fn table(rows: &[Row], before: &BTreeMap<&str, &str>) -> String {
             let _ = write!(
                 page,
                 "\n## {protocol}\n\n\
-                 | id | what is wrong | scenario | class | 1 in | found | by | repro | faults |\n\
-                 |---|---|---|---|---|---|---|---|---|\n"
+                 | id | what is wrong | scenario | class | 1 in | found | by | alone | repro | faults |\n\
+                 |---|---|---|---|---|---|---|---|---|---|\n"
             );
         }
         match before.get(&*head(&row.bug)).filter(|_| row.measured.is_none()) {
@@ -146,8 +151,8 @@ fn head(bug: &Bug) -> String {
 fn line(row: &Row) -> String {
     let Row { bug, measured } = row;
     let head = head(bug);
-    let Some(Measured { power, small }) = measured else {
-        return format!("{head} | – | not measured | – | – | – |\n");
+    let Some(Measured { power, small, alone }) = measured else {
+        return format!("{head} | – | not measured | – | – | – | – |\n");
     };
     let faults = match (small, oracle::fewest(bug)) {
         (Some(small), Some(fewest)) => format!("{} by {fewest}", small.counted),
@@ -178,5 +183,6 @@ fn line(row: &Row) -> String {
     };
     let unmet = if power.suffices(bug.class) { "" } else { " **unmet**" };
     let by = by.join(" · ");
-    format!("{head} | {one_in} | {found}{unmet} | {by} | {small} | {faults} |\n")
+    let alone = alone.unwrap_or("–");
+    format!("{head} | {one_in} | {found}{unmet} | {by} | {alone} | {small} | {faults} |\n")
 }

@@ -5,26 +5,23 @@
 //! counts nothing: an explorer delivers messages in any order and lets them lie.
 
 use mutants::Bug;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use world::{Happening, TraceEvent};
 
 /// Timers that are no timeouts: work that takes its time, and asking now and again.
 const NO_TIMEOUTS: [(&str, &str); 4] =
     [("lease_lock", "Work"), ("queue", "Commit"), ("queue", "Poll"), ("queue", "Publish")];
 
-/// The kinds of placed faults that count.
-const COUNTED: [&str; 12] = [
+/// The kinds of placed faults that count: all that ends a process.
+const CRASHES: [&str; 9] = [
     "bit_rot",
-    "client_crash",
     "crash",
-    "duplicate",
-    "duplicate_request",
+    "crash_loop",
     "failed_sync",
     "full_disk",
     "power_loss",
     "restart",
     "retire",
-    "retry",
     "torn_write",
 ];
 
@@ -38,10 +35,10 @@ pub fn fewest(bug: &Bug) -> Option<usize> {
 /// The faults of a shrunk case of this protocol: its text, in which every fault is placed, and the
 /// events of its run.
 pub fn faults(protocol: &str, repro: &str, events: &[TraceEvent]) -> usize {
-    placed(repro) + timeouts(protocol, events)
+    crashes(repro) + copies(events) + timeouts(protocol, events)
 }
 
-fn placed(repro: &str) -> usize {
+fn crashes(repro: &str) -> usize {
     let repro: toml::Table = repro.parse().unwrap_or_default();
     let faults = repro.get("case").and_then(|case| case.get("faults"));
     let faults = faults.and_then(toml::Value::as_array).into_iter().flatten();
@@ -50,7 +47,19 @@ fn placed(repro: &str) -> usize {
         toml::Value::Table(kind) => kind.keys().next().cloned(),
         _ => None,
     };
-    faults.filter_map(kind).filter(|kind| COUNTED.contains(&&**kind)).count()
+    faults.filter_map(kind).filter(|kind| CRASHES.contains(&&**kind)).count()
+}
+
+/// Messages and requests that reached a life of a node more than once, whoever sent them again.
+fn copies(events: &[TraceEvent]) -> usize {
+    let mut seen = BTreeMap::new();
+    let arrives =
+        |event: &&TraceEvent| matches!(event.what, Happening::Receive | Happening::Request);
+    for event in events.iter().filter(arrives) {
+        let message = (event.node, event.incarnation, event.peer, &*event.text);
+        *seen.entry(message).or_insert(0u32) += 1;
+    }
+    seen.values().filter(|times| **times > 1).count()
 }
 
 /// Timers that ran out and changed something: each as often as it was set for another thing.
@@ -122,12 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn crashes_and_copies_count_and_what_is_late_or_lost_does_not() {
+    fn crashes_count_and_what_is_late_or_lost_does_not() {
         let fault = |kind: &str| format!("[[case.faults]]\nid = 1\nkind = {kind}\n");
-        let case = [fault("'loss'"), fault("'crash'"), fault("{ duplicate = { takes = '1ms' } }")];
-        assert_eq!(placed(&case.concat()), 2);
-        assert_eq!(placed(&case[0]), 0);
-        assert_eq!(placed("[case]"), 0);
+        let case = [fault("'loss'"), fault("'crash'"), fault("{ bit_rot = { node = 1 } }")];
+        assert_eq!(crashes(&case.concat()), 2);
+        assert_eq!(crashes(&case[0]), 0);
+        assert_eq!(crashes("[case]"), 0);
+    }
+
+    #[test]
+    fn a_copy_counts_once_if_it_arrives() {
+        let sent = |what| event(what, "Decision");
+        let lost = [sent(Happening::Send), sent(Happening::Send), sent(Happening::Receive)];
+        assert_eq!(copies(&lost), 0);
+        assert_eq!(copies(&[sent(Happening::Receive), sent(Happening::Receive)]), 1);
     }
 
     #[test]
