@@ -22,7 +22,7 @@ struct Row {
 struct Measured {
     power: Power,
     /// The checker that finds it, if it is the only one.
-    alone: Option<&'static str>,
+    alone: Option<String>,
     /// The shrunk case.
     small: Option<Small>,
 }
@@ -54,7 +54,9 @@ patch too (`also`), and counted apart.
   as many cases as the class has and 2,000 at least, stays green.
 - **repro**: operations and faults of the shrunk case.
 - **faults**: crashes, copies and timeouts of that case, by the fewest with which an explicit-state
-  explorer of the protocol found the bug, where one has looked for it.
+  explorer of the protocol found the bug, where one has looked for it. Fewer than that are enough
+  where a judge sees more than the explorer asks: a vote without PREPARE (A2), an acknowledgement
+  without a record (N5); or where a loss does it, which explorers do not count (J7).
 
 `cargo run --release -p tests --example mutants` writes this page; with classes or ids behind it
 (`-- E A10`) it measures only those, and leaves the other rows as they are.
@@ -113,7 +115,8 @@ fn measured(registry: &[Box<dyn AnyScenario>], bug: &Bug) -> Measured {
         Some(Small { calls, faults, counted })
     });
     let found = !matches!(bug.class, Class::V | Class::Control) && power.hits > 0;
-    Measured { power, small, alone: found.then(|| alone(scenario, bug)).flatten() }
+    let alone = found.then(|| alone(scenario, bug, &power)).flatten();
+    Measured { power, small, alone }
 }
 
 /// The rows of a page, by the heads that say what they are about.
@@ -183,6 +186,6 @@ fn line(row: &Row) -> String {
     };
     let unmet = if power.suffices(bug.class) { "" } else { " **unmet**" };
     let by = by.join(" · ");
-    let alone = alone.unwrap_or("–");
+    let alone = alone.as_deref().unwrap_or("–");
     format!("{head} | {one_in} | {found}{unmet} | {by} | {alone} | {small} | {faults} |\n")
 }

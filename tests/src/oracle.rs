@@ -50,13 +50,13 @@ fn crashes(repro: &str) -> usize {
     faults.filter_map(kind).filter(|kind| CRASHES.contains(&&**kind)).count()
 }
 
-/// Messages and requests that reached a life of a node more than once, whoever sent them again.
+/// Messages and requests that reached a node more than once, whoever sent them again.
 fn copies(events: &[TraceEvent]) -> usize {
     let mut seen = BTreeMap::new();
     let arrives =
         |event: &&TraceEvent| matches!(event.what, Happening::Receive | Happening::Request);
     for event in events.iter().filter(arrives) {
-        let message = (event.node, event.incarnation, event.peer, &*event.text);
+        let message = (event.node, event.peer, &*event.text);
         *seen.entry(message).or_insert(0u32) += 1;
     }
     seen.values().filter(|times| **times > 1).count()

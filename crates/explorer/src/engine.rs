@@ -53,7 +53,7 @@ pub trait Engine: Debug + Send + Sync {
 pub(crate) struct Runner<'a, S> {
     scenario: &'a S,
     engine: Option<&'a dyn Engine>,
-    deaf_to: Option<&'static str>,
+    deaf_to: Option<&'a str>,
 }
 
 impl<S> Clone for Runner<'_, S> {
@@ -72,7 +72,7 @@ impl<'a, S: Scenario> Runner<'a, S> {
 
     /// As a campaign's cases are narrowed down.
     pub(crate) fn narrowed(scenario: &'a S, narrow: &'a Narrow) -> Self {
-        Self { deaf_to: narrow.deaf_to, ..Self::new(scenario, narrow.engine.as_ref()) }
+        Self { deaf_to: narrow.deaf_to.as_deref(), ..Self::new(scenario, narrow.engine.as_ref()) }
     }
 
     /// Whose cases they are.

@@ -90,7 +90,7 @@ pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
 pub(crate) fn judge_deaf_to<S: Scenario>(
     scenario: &S,
     case: &CaseFor<S>,
-    deaf_to: Option<&'static str>,
+    deaf_to: Option<&str>,
 ) -> Outcome {
     watched(scenario, case, Watch { deaf_to, ..Watch::default() }).0
 }
@@ -111,16 +111,16 @@ pub(crate) fn judge_within<S: Scenario>(
 
 /// What is wanted of a run beside its outcome.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct Watch<'a> {
     /// Every event.
     record: bool,
     /// Another bound on the engine's steps.
     steps: Option<u64>,
     /// A checker whose findings do not count.
-    deaf_to: Option<&'static str>,
+    deaf_to: Option<&'a str>,
 }
 
-impl Watch {
+impl Watch<'_> {
     /// What is left of a verdict.
     fn hear(&self, verdict: Verdict) -> Verdict {
         let unheard = verdict.anomaly().is_some_and(|a| self.deaf_to == Some(&*a.checker));
@@ -129,7 +129,7 @@ impl Watch {
 }
 
 /// Runs a case on the right node, or on the broken one that it names.
-fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
+fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch<'_>) -> (Outcome, Record) {
     match planted::own(scenario, case.mutant.as_ref()) {
         Ok(None) => run(scenario, World::new(case), case, watch),
         Ok(Some(planted)) => planted.run(case, watch),
@@ -143,7 +143,7 @@ pub(crate) fn run<S: Scenario>(
     scenario: &S,
     mut world: World<S::Node>,
     case: &CaseFor<S>,
-    watch: Watch,
+    watch: Watch<'_>,
 ) -> (Outcome, Record) {
     if watch.record {
         world.record();

@@ -16,6 +16,7 @@ pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Planted, Scenario};
+use node::NodeId;
 
 /// Planted bugs of the scenarios that have any, to be registered with them.
 #[derive(Default)]
@@ -123,6 +124,19 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(records::retried());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
+}
+
+/// Whether a case is of a cluster as generators draw them: every node is told what the first one is,
+/// but for the part that `told` makes of its place, and every call goes to one of the `entries`.
+fn is_drawn<Op, C: Clone + PartialEq>(
+    case: &world::Case<Op, C>,
+    entries: &[NodeId],
+    told: impl Fn(NodeId, C) -> C,
+) -> bool {
+    let Some(first) = case.nodes.first() else { return false };
+    let mut nodes = (0..).map(NodeId).zip(&case.nodes);
+    nodes.all(|(node, config)| *config == told(node, first.clone()))
+        && case.calls.iter().all(|call| entries.contains(&call.to))
 }
 
 /// The same, with their types erased.
