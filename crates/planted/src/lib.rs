@@ -8,7 +8,8 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
-    quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
+    quorum_register, raft, row_lock, saga, three_phase_commit, two_phase_commit, versioned_cache,
+    watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
@@ -66,6 +67,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         conditional_requests: planted(&conditional_requests::COPIES, |bug| {
             Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
+        row_lock: planted(&row_lock::COPIES, |bug| {
+            Stock::<row_lock::Node>::exhibit("row_lock", bug.what)
         }),
     })
 }
