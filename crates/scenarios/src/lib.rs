@@ -52,6 +52,8 @@ pub struct Bugs {
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
     /// Of `row_lock`.
     pub row_lock: Vec<Stock>,
+    /// Of `orders_lock`.
+    pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -98,6 +100,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visit!(stock::row_lock(), bugs.row_lock);
+    visit!(orders::locked(), bugs.orders_lock);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -127,6 +130,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
     visitor.visit(stock::pooled());
+    visitor.visit(orders::lock_only());
 }
 
 /// The same, with their types erased.
