@@ -260,8 +260,7 @@ fn a_lock_alone_is_found_and_made_small() {
 #[test]
 fn planted_bugs_under_a_lock_are_found() {
     for (mutant, signature) in [
-        ("send_before_force(Did)", "idempotency / effect lost"),
-        ("send_before_force(Wrote)", "idempotency / effect lost"),
+        ("send_before_force(Did)", "conservation / paid without reservation"),
         ("forget_timer(Left)", "progress / order never ends"),
     ] {
         let found = signatures(&campaign(&locked(), 1_000, narrow(mutant)));
