@@ -51,6 +51,10 @@ pub struct Bugs {
     pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
     /// Of `conditional_requests`.
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
+    /// Of `row_lock`.
+    pub row_lock: Vec<Stock>,
+    /// Of `orders_lock`.
+    pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -96,6 +100,8 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(bank::agreed());
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
+    visit!(stock::row_lock(), bugs.row_lock);
+    visit!(orders::locked(), bugs.orders_lock);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -124,6 +130,8 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(records::retried());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
+    visitor.visit(stock::pooled());
+    visitor.visit(orders::lock_only());
 }
 
 /// Whether a case is of a cluster as generators draw them: every node is told what the first one is,
