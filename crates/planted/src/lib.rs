@@ -8,7 +8,7 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
-    quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
+    quorum_register, raft, redlock, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
@@ -21,6 +21,7 @@ use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
 use scenarios::records::Records;
+use scenarios::redlock::Redlocks;
 use scenarios::stock::Stock;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
@@ -66,6 +67,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         conditional_requests: planted(&conditional_requests::COPIES, |bug| {
             Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
+        redlock: planted(&redlock::COPIES, |bug| {
+            Redlocks::<redlock::Node>::exhibit("redlock", bug.what)
         }),
     })
 }

@@ -11,6 +11,7 @@ pub mod queue;
 pub mod quorum_register;
 pub mod raft;
 pub mod records;
+pub mod redlock;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
@@ -50,6 +51,8 @@ pub struct Bugs {
     pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
     /// Of `conditional_requests`.
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
+    /// Of `redlock`.
+    pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -95,6 +98,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(bank::agreed());
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
+    visit!(redlock::redlock(), bugs.redlock);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -123,6 +127,9 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(records::retried());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
+    visitor.visit(redlock::clock_jump());
+    visitor.visit(redlock::amnesiac());
+    visitor.visit(redlock::unfenced());
 }
 
 /// The same, with their types erased.
