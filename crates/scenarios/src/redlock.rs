@@ -55,7 +55,9 @@ impl Profile {
             // Nobody crashes or stops: the clocks do it alone.
             Self::Jumps => Faults::of(&messages).and(Faults::of(&[FaultKind::WallJump])),
             // Nobody crashes, and no wall clock is wrong.
-            Self::Effects => Faults::of(&messages).and(Faults::of(&[FaultKind::Pause])),
+            Self::Effects => {
+                Faults::of(&messages).and(Faults::of(&[FaultKind::Pause, FaultKind::SlowLink]))
+            }
         }
     }
 }
@@ -155,7 +157,9 @@ where
         let servers = prop_oneof![3 => Just(3u16), 1 => Just(5)];
         let work = prop_oneof![2 => 1..=20u64, 1 => 20..=400u64];
         let amnesia = self.profile == Profile::Amnesia;
-        (servers, 2..=4u16, 50..=500u64, 5..=150u64, 20..=400u64, work).prop_map(
+        // What is late is to be later than the key's end.
+        let longest = if self.profile == Profile::Effects { 150 } else { 500u64 };
+        (servers, 2..=4u16, 50..=longest, 5..=150u64, 20..=400u64, work).prop_map(
             move |(servers, holders, ttl, patience, back_off, work)| {
                 let ttl = Duration::from_millis(ttl);
                 let config = Config {
