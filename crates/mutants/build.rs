@@ -61,6 +61,7 @@ const PROTOCOLS: &[Protocol] = &[
         shared: "record",
     },
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
+    Protocol { name: "redlock", node: "Redlock", module: "", shared: "key" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.

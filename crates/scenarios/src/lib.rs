@@ -11,6 +11,7 @@ pub mod queue;
 pub mod quorum_register;
 pub mod raft;
 pub mod records;
+pub mod redlock;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
@@ -55,6 +56,8 @@ pub struct Bugs {
     pub row_lock: Vec<Stock>,
     /// Of `orders_lock`.
     pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `redlock`.
+    pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -102,6 +105,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visit!(stock::row_lock(), bugs.row_lock);
     visit!(orders::locked(), bugs.orders_lock);
+    visit!(redlock::redlock(), bugs.redlock);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -132,6 +136,9 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(raft::single_server());
     visitor.visit(stock::pooled());
     visitor.visit(orders::lock_only());
+    visitor.visit(redlock::clock_jump());
+    visitor.visit(redlock::amnesiac());
+    visitor.visit(redlock::unfenced());
 }
 
 /// Whether a case is of a cluster as generators draw them: every node is told what the first one is,

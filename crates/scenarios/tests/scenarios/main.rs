@@ -12,6 +12,7 @@ mod product_page;
 mod queue;
 mod raft;
 mod records;
+mod redlock;
 mod stability;
 mod stock;
 mod three_phase_commit;
