@@ -59,6 +59,7 @@ const PROTOCOLS: &[Protocol] = &[
         shared: "record",
     },
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
+    Protocol { name: "anti_entropy", node: "AntiEntropy", module: "", shared: "sync" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.

@@ -4,7 +4,7 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, order, page, payment, record, register, stock};
+use crate::{commit, job, order, page, payment, record, register, stock, sync};
 
 mod cache_aside;
 mod etag;
@@ -19,6 +19,7 @@ mod queue_pop_then_process;
 mod register_without_write_back;
 mod saga_undo_in_memory;
 mod single_server;
+mod sync_wall_clock;
 pub mod three_phase_commit_a;
 pub mod three_phase_commit_b;
 pub mod three_phase_commit_c;
@@ -42,5 +43,6 @@ pub use queue_pop_then_process::QueuePopThenProcess;
 pub use register_without_write_back::RegisterWithoutWriteBack;
 pub use saga_undo_in_memory::SagaUndoInMemory;
 pub use single_server::SingleServer;
+pub use sync_wall_clock::SyncWallClock;
 pub use two_phase_locking::TwoPhaseLocking;
 pub use watch_without_exec::WatchWithoutExec;

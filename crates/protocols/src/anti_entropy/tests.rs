@@ -1,0 +1,1 @@
+//! Each test quotes the rule that it is about.
