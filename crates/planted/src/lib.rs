@@ -7,12 +7,14 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
-    quorum_register, raft, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
+    Bug, Class, anti_entropy, conditional_requests, idempotency_key, lease_lock, optimistic,
+    paxos_commit, queue, quorum_register, raft, saga, three_phase_commit, two_phase_commit,
+    versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
 use scenarios::bank::Bank;
+use scenarios::data_sync::DataSync;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::orders::Orders;
@@ -66,6 +68,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         conditional_requests: planted(&conditional_requests::COPIES, |bug| {
             Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
+        data_sync: planted(&anti_entropy::COPIES, |bug| {
+            DataSync::<anti_entropy::Node>::exhibit("data_sync", bug.what)
         }),
     })
 }

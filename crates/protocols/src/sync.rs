@@ -187,12 +187,13 @@ pub struct Stamped {
     pub cause: Option<Stamp>,
 }
 
-/// What a running replica believes.
+/// What a running replica believed before the last thing happened: all of it is on disk, and others
+/// may have been told.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct View {
     /// Its life.
     pub life: Incarnation,
-    /// Every write that it knows of.
+    /// Every write that it knew of.
     pub seen: Seen,
     /// How many stamps it has given in this life.
     pub stamps: u64,

@@ -2,6 +2,7 @@
 
 pub mod bank;
 mod commit;
+pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
@@ -50,6 +51,8 @@ pub struct Bugs {
     pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
     /// Of `conditional_requests`.
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
+    /// Of `data_sync`.
+    pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -95,6 +98,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(bank::agreed());
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
+    visit!(data_sync::data_sync(), bugs.data_sync);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -121,6 +125,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(product_page::double_delete());
     visitor.visit(records::on_reads());
     visitor.visit(records::retried());
+    visitor.visit(data_sync::wall_clock());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
 }

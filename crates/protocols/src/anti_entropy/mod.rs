@@ -138,13 +138,15 @@ pub struct AntiEntropy {
     rounds: u16,
     /// What was on disk at the start.
     found: Seen,
-    /// What it shows of itself.
+    /// The stamps of what happens now.
+    stamped: Vec<Stamped>,
+    /// What it shows of itself: what was before what happens now, so that it is on disk.
     view: View,
 }
 
 type Context = Cx<AntiEntropy>;
 
-/// How many stamps a replica shows.
+/// How many of its stamps a replica shows.
 const RECENT: usize = 16;
 
 impl Node for AntiEntropy {
@@ -165,6 +167,7 @@ impl Node for AntiEntropy {
             drafts: BTreeMap::new(),
             rounds: me.0,
             found: Seen::default(),
+            stamped: Vec::new(),
             view: View::default(),
         }
     }
@@ -178,11 +181,12 @@ impl Node for AntiEntropy {
         self.clock = Hybrid::start(self.me.0 as u8, self.reserved);
         self.store.load(self.me, log);
         self.found = self.store.seen.clone();
-        self.view.life = cx.incarnation();
+        (self.view.life, self.view.seen) = (cx.incarnation(), self.found.clone());
         cx.set_background_timer(self.config.interval, Timer::Round);
     }
 
     fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Context) {
+        self.begin();
         match op {
             Op::Read { key } => self.read(request, key, cx),
             Op::Write { .. } | Op::Edit { .. } if self.store.done.contains_key(&request) => {
@@ -203,6 +207,7 @@ impl Node for AntiEntropy {
     }
 
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Context) {
+        self.begin();
         let (Msg::Digest { stamp, .. } | Msg::Delta { stamp, .. }) = msg;
         if !self.receive(stamp, cx) {
             return;
@@ -225,6 +230,7 @@ impl Node for AntiEntropy {
     }
 
     fn on_timer(&mut self, timer: Timer, cx: &mut Context) {
+        self.begin();
         match timer {
             Timer::Round => {
                 let others = self.config.replicas.saturating_sub(1).max(1);
@@ -243,6 +249,15 @@ impl Node for AntiEntropy {
 }
 
 impl AntiEntropy {
+    /// Something else happens: all that was to be done before has been done.
+    fn begin(&mut self) {
+        self.view.seen = self.store.seen.clone();
+        self.view.stamps += self.stamped.len() as u64;
+        self.view.recent.append(&mut self.stamped);
+        let old = self.view.recent.len().saturating_sub(RECENT);
+        self.view.recent.drain(..old);
+    }
+
     fn read(&self, request: RequestId, key: Key, cx: &mut Context) {
         let versions = self.store.at(key);
         if versions.iter().any(|one| one.dot.node != self.me && self.found.has(one.dot)) {
@@ -324,11 +339,7 @@ impl AntiEntropy {
             self.reserved = self.clock.reserved();
             cx.force(Record::Reserved(self.reserved));
         }
-        self.view.stamps += 1;
-        if self.view.recent.len() == RECENT {
-            self.view.recent.remove(0);
-        }
-        self.view.recent.push(stamped);
+        self.stamped.push(stamped);
     }
 }
 
@@ -342,6 +353,6 @@ impl Observe for AntiEntropy {
 
     fn view(&self) -> View {
         let editing = self.drafts.keys().copied().collect();
-        View { seen: self.store.seen.clone(), editing, ..self.view.clone() }
+        View { editing, ..self.view.clone() }
     }
 }
