@@ -20,7 +20,7 @@ use history::{Event, What};
 use node::{Incarnation, Node, NodeId, Observe};
 use proptest::prelude::*;
 use protocols::AntiEntropy;
-use protocols::naive::SyncWallClock;
+use protocols::naive::{SyncLamport, SyncWallClock};
 use protocols::sync::{Config, Dot, Durable, Key, Op, Ret, Seen, Sibling, Stamp, View, Written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
@@ -65,6 +65,12 @@ pub fn data_sync() -> DataSync<AntiEntropy> {
 pub fn wall_clock() -> DataSync<SyncWallClock> {
     let about = "the last writer by the wall clock wins: acknowledged writes are lost";
     DataSync::exhibit("naive::sync_wall_clock", about)
+}
+
+/// The exhibit in which it is the last writer by a count that two replicas may share.
+pub fn lamport() -> DataSync<SyncLamport> {
+    let about = "the last writer by a count without a node's number wins: replicas stay apart";
+    DataSync::exhibit("naive::sync_lamport", about)
 }
 
 impl<N> DataSync<N> {

@@ -4,7 +4,7 @@ use super::{campaign, costs, ms, paid, signatures};
 use explorer::{AnyScenario, Budget, Narrow, Progress, judge_recorded};
 use node::NodeId;
 use protocols::sync::{Config, Key, Op};
-use scenarios::data_sync::{data_sync, wall_clock};
+use scenarios::data_sync::{data_sync, lamport, wall_clock};
 use std::time::Duration;
 use world::case::CASE_VERSION;
 use world::{Call, Case, Clients, FaultKind, Network, Origin, Seed, TraceEvent};
@@ -55,10 +55,10 @@ fn pays(ops: &[(Duration, Op)], rounds: u32, origins: &[Origin], expected: &[(&s
 #[test]
 fn a_write_costs_1_force_and_a_read_nothing() {
     let ops = [(ms(10), WRITE), (ms(20), WRITE), (ms(30), EDIT), (ms(40), READ)];
-    pays(&ops, 0, &[Origin::Call(0)], &[("force Reserved", 1), ("force Written", 1)]);
-    pays(&ops, 0, &[Origin::Call(1)], &[("force Written", 1)]);
-    pays(&ops, 0, &[Origin::Call(2)], &[("force Written", 1)]);
-    pays(&ops, 0, &[Origin::Call(3)], &[]);
+    pays(&ops, 1, &[Origin::Call(0)], &[("force Reserved", 1), ("force Written", 1)]);
+    pays(&ops, 1, &[Origin::Call(1)], &[("force Written", 1)]);
+    pays(&ops, 1, &[Origin::Call(2)], &[("force Written", 1)]);
+    pays(&ops, 1, &[Origin::Call(3)], &[]);
 }
 
 #[test]
@@ -110,17 +110,21 @@ fn planted_bugs_are_found_by_the_property_that_they_break() {
     finds("forget_timer(Save)", "progress / operation never ends");
 }
 
-/// The exhibit shows its own errors, and small.
-#[test]
-fn the_exhibit_is_found_and_made_small() {
+/// Each exhibit shows its own errors, and small.
+fn shows(exhibit: &dyn AnyScenario, errors: &[&str]) {
     let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = wall_clock().explore(&budget, &Progress::default());
-    let errors = ["version lost", "acknowledged write lost", "older version wins", "diverged"];
-    for error in errors.map(|class| format!("convergence / {class}")) {
+    let report = exhibit.explore(&budget, &Progress::default());
+    for error in errors.iter().map(|class| format!("convergence / {class}")) {
         let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
-        let found = found.unwrap_or_else(|| panic!("no {error}"));
-        let small = wall_clock().exhibit(found.seed, &Narrow::default(), true).expect("it fails");
+        let found = found.unwrap_or_else(|| panic!("{}: no {error}", report.scenario));
+        let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
         let (calls, faults) = small.after;
         assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
     }
+}
+
+#[test]
+fn the_exhibits_are_found_and_made_small() {
+    shows(&wall_clock(), &["older version wins", "acknowledged write lost", "version lost"]);
+    shows(&lamport(), &["diverged", "version lost"]);
 }

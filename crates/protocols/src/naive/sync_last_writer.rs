@@ -1,23 +1,24 @@
-//! Replicas that synchronise by the time of day: the last writer wins.
+//! Replicas that synchronise by time, the last writer wins: by the time of day, or by a count
+//! without a node's number.
 //!
-//! # What the article says
+//! # What the articles say
 //!
 //! 003 and 004: data is synchronised between nodes, "the sync strategy coordinates", and timestamps
 //! make consistency cheaper. What is built on that is a column with the time of the last change: of
-//! two values the later one is kept.
+//! two values the later one is kept. Where clocks are not trusted, a count takes the place of time.
 //!
 //! # What is wrong
 //!
 //! Which of two writes is later, only one clock could say. A replica whose clock is behind takes a
-//! write, says so, and drops it in favour of the one that it was to replace. Two writers that did
-//! not know each other do not both stay: one was told that its write stands, and it is gone. And of
-//! two writes at the same time each replica keeps its own, for ever: a time without a node's number
-//! is no order.
+//! write, says so, and drops it in favour of the one that it was to replace. A count (Lamport's)
+//! mends that; but two replicas count alike, and of two writes with the same count each keeps its
+//! own, for ever: without a node's number it is no order. And with either, of two writers that did
+//! not know each other one was told that its write stands, and it is gone.
 //!
 //! # The rules
 //!
-//! - Upon a write: its time is what the wall clock says. Force it, keep it **if it is later** than
-//!   what stands there, and say that it is written.
+//! - Upon a write: its time is what the wall clock says, or one more than any count so far. Force
+//!   it, keep it **if it is later** than what stands there, and say that it is written.
 //! - From time to time, to one of the others after another: `Push` everything. Upon `Push`: keep
 //!   what is later.
 
@@ -26,7 +27,12 @@ use node::{Cx, Node, NodeId, Observe, RequestId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A value, and the time of day of its write.
+/// By the time of day.
+pub type SyncWallClock = SyncLastWriter<true>;
+/// By a count without a node's number.
+pub type SyncLamport = SyncLastWriter<false>;
+
+/// A value, and the time of its write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Entry {
     time: u64,
@@ -49,9 +55,9 @@ pub enum Timer {
     Round,
 }
 
-/// A replica.
+/// A replica; `WALL` is whether it goes by its wall clock.
 #[derive(Debug)]
-pub struct SyncWallClock {
+pub struct SyncLastWriter<const WALL: bool> {
     me: NodeId,
     config: Config,
     table: Table,
@@ -63,11 +69,14 @@ pub struct SyncWallClock {
 struct Table {
     entries: BTreeMap<Key, Entry>,
     written: u64,
+    /// The latest time that it has heard of.
+    latest: u64,
 }
 
 impl Table {
     /// True if it is later than what stands there.
     fn put(&mut self, key: Key, entry: Entry) -> bool {
+        self.latest = entry.time.max(self.latest);
         let later = self.entries.get(&key).is_none_or(|there| entry.time > there.time);
         if later {
             self.entries.insert(key, entry);
@@ -88,7 +97,7 @@ impl Table {
     }
 }
 
-impl Node for SyncWallClock {
+impl<const WALL: bool> Node for SyncLastWriter<WALL> {
     type Config = Config;
     type Op = Op;
     type Ret = Ret;
@@ -113,7 +122,10 @@ impl Node for SyncWallClock {
             }
             Op::Write { key, value } | Op::Edit { key, value } => {
                 let dot = Dot { node: self.me, nth: self.table.written + 1 };
-                let time = self.config.units(cx.wall());
+                let time = match WALL {
+                    true => cx.wall().as_nanos() as u64,
+                    false => self.table.latest + 1,
+                };
                 let entry = Entry { time, sibling: Sibling { dot, value } };
                 let record = Record::Written { operation: request, key, entry };
                 self.table.apply(&record);
@@ -141,7 +153,7 @@ impl Node for SyncWallClock {
     }
 }
 
-impl Observe for SyncWallClock {
+impl<const WALL: bool> Observe for SyncLastWriter<WALL> {
     type Durable = Durable;
     type View = View;
 
