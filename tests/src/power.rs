@@ -95,6 +95,20 @@ pub fn measure(scenario: &dyn AnyScenario, bug: &Bug, campaigns: u32) -> Power {
     power
 }
 
+/// The checker that must find the bug, if no other one does: a campaign over as many cases as the
+/// bug's class has, and 2,000 at least, that is deaf to it stays green.
+pub fn alone(scenario: &dyn AnyScenario, bug: &Bug) -> Option<&'static str> {
+    let (checker, _) = bug.expected.first()?.split_once(" / ").unwrap_or((bug.expected[0], ""));
+    let budget = Budget {
+        campaign: Some(campaign_of(&format!("{} without {checker}", bug.id))),
+        narrow: Narrow { deaf_to: Some(checker), ..narrow(bug) },
+        first: true,
+        ..Budget::seeds(bug.class.budget().max(2_000))
+    };
+    let report = scenario.explore(&budget, &Progress::default());
+    report.findings.is_empty().then_some(checker)
+}
+
 /// The scenario whose campaigns must find the bug.
 ///
 /// # Panics

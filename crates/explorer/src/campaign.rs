@@ -208,7 +208,7 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
     let engine = budget.narrow.engine.as_ref();
     let shared = Shared {
         block: if engine.is_some() { 1 } else { BLOCK },
-        runner: Runner::new(scenario, budget.narrow.engine.as_ref()),
+        runner: Runner::narrowed(scenario, &budget.narrow),
         budget,
         progress,
         campaign,

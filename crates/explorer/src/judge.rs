@@ -86,9 +86,18 @@ pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
     watched(scenario, case, Watch::default()).0
 }
 
+/// As [`judge`], and overlooks what this checker finds.
+pub(crate) fn judge_deaf_to<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    deaf_to: Option<&'static str>,
+) -> Outcome {
+    watched(scenario, case, Watch { deaf_to, ..Watch::default() }).0
+}
+
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
-    watched(scenario, case, Watch { record: true, steps: None })
+    watched(scenario, case, Watch { record: true, ..Watch::default() })
 }
 
 /// As [`judge_recorded`], with another bound on the engine's steps.
@@ -97,7 +106,7 @@ pub(crate) fn judge_within<S: Scenario>(
     case: &CaseFor<S>,
     steps: Option<u64>,
 ) -> (Outcome, Record) {
-    watched(scenario, case, Watch { record: true, steps })
+    watched(scenario, case, Watch { record: true, steps, ..Watch::default() })
 }
 
 /// What is wanted of a run beside its outcome.
@@ -107,6 +116,16 @@ pub(crate) struct Watch {
     record: bool,
     /// Another bound on the engine's steps.
     steps: Option<u64>,
+    /// A checker whose findings do not count.
+    deaf_to: Option<&'static str>,
+}
+
+impl Watch {
+    /// What is left of a verdict.
+    fn hear(&self, verdict: Verdict) -> Verdict {
+        let unheard = verdict.anomaly().is_some_and(|a| self.deaf_to == Some(&*a.checker));
+        if unheard { Verdict::Holds } else { verdict }
+    }
 }
 
 /// Runs a case on the right node, or on the broken one that it names.
@@ -135,12 +154,14 @@ pub(crate) fn run<S: Scenario>(
     let judged = catch(|| {
         let mut invariant = scenario.invariant();
         while world.step() {
-            let verdict = invariant(&world);
+            let verdict = watch.hear(invariant(&world));
             if verdict.is_violated() {
                 return (verdict, Vec::new());
             }
         }
-        conclude(scenario, &Run { case, scene: &world }, ended(world.end()))
+        let (verdict, samples) =
+            conclude(scenario, &Run { case, scene: &world }, ended(world.end()));
+        (watch.hear(verdict), samples)
     });
     let (verdict, samples) =
         judged.unwrap_or_else(|panic| (panic.verdict(world.running()), Vec::new()));

@@ -2,16 +2,17 @@
 
 use checkers::Verdict;
 use node::NodeId;
-use protocols::lease::{Lease, Object, View};
+use protocols::lease::{Lease, View, Waiter};
 use std::collections::BTreeMap;
 
 /// Who waits at the lock server, and whom they have seen go first since.
 ///
-/// One who stands in line lets each other owner pass once at the most: those before it, who are
-/// behind it when they ask again. A line does not survive its server.
+/// An attempt that stands in line lets each other owner pass once at the most: those before it, who
+/// are behind it when they ask again. Looking where the server's log changes is enough: every grant
+/// is a change, as is a start, which no line survives, and who has left a line does not come back.
 #[derive(Default)]
 pub(super) struct Line {
-    passed: BTreeMap<(Object, NodeId), Vec<NodeId>>,
+    passed: BTreeMap<Waiter, Vec<NodeId>>,
     leases: Vec<Lease>,
 }
 
@@ -24,16 +25,17 @@ impl Line {
         };
         self.passed.retain(|waiting, _| line.contains(waiting));
         for Lease { object, owner, .. } in leases.iter().filter(|l| !self.leases.contains(l)) {
-            for ((_, waiting), passed) in self.passed.iter_mut().filter(|((o, _), _)| o == object) {
+            for (waiter, passed) in self.passed.iter_mut().filter(|(w, _)| w.object == *object) {
                 if passed.contains(owner) {
+                    let waiting = waiter.owner;
                     let message = format!("{waiting} waits for {object:?}; {owner} had it twice");
                     return Verdict::violated("lock", "passed by", message);
                 }
                 passed.push(*owner);
             }
         }
-        for waiting in line {
-            self.passed.entry(waiting).or_default();
+        for waiter in line {
+            self.passed.entry(waiter).or_default();
         }
         self.leases = leases;
         Verdict::Holds
@@ -43,19 +45,25 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocols::lease::Object;
 
     const X: Object = Object(0);
 
-    /// What the last of these steps comes to: who holds under which fence, and who waits.
+    /// What the last of these steps comes to: who holds under which fence, and who waits, each with
+    /// its first attempt.
     fn seen(steps: &[Option<(u16, u64, &[u16])>]) -> bool {
         let mut line = Line::default();
         let views = steps.iter().map(|step| {
             step.map(|(owner, fence, waiting)| View::LockServer {
                 leases: vec![Lease { object: X, owner: NodeId(owner), fence }],
-                line: waiting.iter().map(|owner| (X, NodeId(*owner))).collect(),
+                line: waiting.iter().map(|&owner| waiter(owner)).collect(),
             })
         });
         views.map(|view| line.server(view)).last().is_some_and(|verdict| verdict.holds())
+    }
+
+    fn waiter(owner: u16) -> Waiter {
+        Waiter { object: X, owner: NodeId(owner), attempt: (1, 1) }
     }
 
     #[test]
