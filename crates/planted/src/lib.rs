@@ -30,45 +30,45 @@ use world::Make;
 /// Every scenario that commands can name, with its own mutants.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     scenarios::registry_with(Bugs {
-                two_phase_commit: planted(&two_phase_commit::COPIES, |bug| {
-                    FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
-                }),
-                three_phase_commit: planted(&three_phase_commit::COPIES, |bug| {
-                    FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
-                }),
-                bank: planted(&two_phase_commit::COPIES, |_| Bank::<two_phase_commit::Node>::default()),
-                lease_lock: planted(&lease_lock::COPIES, |bug| {
-                    LeaseLocks::<lease_lock::Node>::exhibit("lease_lock", bug.what)
-                }),
-                register: planted(&quorum_register::COPIES, |bug| {
-                    QuorumRegisters::<quorum_register::Node>::exhibit("register", bug.what)
-                }),
-                raft_register: planted(&raft::COPIES, |bug| {
-                    Rafts::<raft::Node, Registers>::exhibit("raft_register", bug.what)
-                }),
-                idempotency: planted(&idempotency_key::COPIES, |bug| {
-                    Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
-                }),
-                queue: planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what)),
-                optimistic: planted(&optimistic::COPIES, |bug| {
-                    Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
-                }),
-                watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
-                orders_saga: planted(&saga::COPIES, |bug| {
-                    Orders::<saga::Node>::exhibit("orders_saga", bug.what)
-                }),
-                presumed_commit: planted(&two_phase_commit::COPIES, |bug| {
-                    FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
-                }),
-                paxos_commit: planted(&paxos_commit::COPIES, |bug| {
-                    FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
-                }),
-                product_page: planted(&versioned_cache::COPIES, |bug| {
-                    ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
-                }),
-                conditional_requests: planted(&conditional_requests::COPIES, |bug| {
-                    Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
-                }),
+        two_phase_commit: planted(&two_phase_commit::COPIES, |bug| {
+            FreeVotes::<two_phase_commit::Node>::exhibit("two_phase_commit", bug.what)
+        }),
+        three_phase_commit: planted(&three_phase_commit::COPIES, |bug| {
+            FreeVotes::<three_phase_commit::Node>::exhibit("three_phase_commit", bug.what)
+        }),
+        bank: planted(&two_phase_commit::COPIES, |_| Bank::<two_phase_commit::Node>::default()),
+        lease_lock: planted(&lease_lock::COPIES, |bug| {
+            LeaseLocks::<lease_lock::Node>::exhibit("lease_lock", bug.what)
+        }),
+        register: planted(&quorum_register::COPIES, |bug| {
+            QuorumRegisters::<quorum_register::Node>::exhibit("register", bug.what)
+        }),
+        raft_register: planted(&raft::COPIES, |bug| {
+            Rafts::<raft::Node, Registers>::exhibit("raft_register", bug.what)
+        }),
+        idempotency: planted(&idempotency_key::COPIES, |bug| {
+            Payments::<idempotency_key::Node>::exhibit("idempotency", bug.what)
+        }),
+        queue: planted(&queue::COPIES, |bug| Jobs::<queue::Node>::exhibit("queue", bug.what)),
+        optimistic: planted(&optimistic::COPIES, |bug| {
+            Stock::<optimistic::Node>::exhibit("optimistic", bug.what)
+        }),
+        watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
+        orders_saga: planted(&saga::COPIES, |bug| {
+            Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+        }),
+        presumed_commit: planted(&two_phase_commit::COPIES, |bug| {
+            FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
+        }),
+        paxos_commit: planted(&paxos_commit::COPIES, |bug| {
+            FreeVotes::<paxos_commit::Node>::exhibit("paxos_commit", bug.what)
+        }),
+        product_page: planted(&versioned_cache::COPIES, |bug| {
+            ProductPages::<versioned_cache::Node>::exhibit("product_page", bug.what)
+        }),
+        conditional_requests: planted(&conditional_requests::COPIES, |bug| {
+            Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
         data_sync: planted(&anti_entropy::COPIES, |bug| {
             DataSync::<anti_entropy::Node>::exhibit("data_sync", bug.what)
         }),
