@@ -4,6 +4,7 @@
 //! judges share with it (operations, results, configuration, what an invariant may look at) stands
 //! in a file of its own beside it.
 
+mod anti_entropy;
 pub mod commit;
 mod conditional_requests;
 mod idempotency_key;
@@ -28,11 +29,13 @@ pub mod replicated;
 mod row_lock;
 mod saga;
 pub mod stock;
+pub mod sync;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 mod versioned_cache;
 mod watch;
 
+pub use anti_entropy::AntiEntropy;
 pub use conditional_requests::ConditionalRequests;
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;

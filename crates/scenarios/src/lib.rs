@@ -2,6 +2,7 @@
 
 pub mod bank;
 mod commit;
+pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
@@ -58,6 +59,8 @@ pub struct Bugs {
     pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
     /// Of `redlock`.
     pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
+    /// Of `data_sync`.
+    pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -106,6 +109,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(stock::row_lock(), bugs.row_lock);
     visit!(orders::locked(), bugs.orders_lock);
     visit!(redlock::redlock(), bugs.redlock);
+    visit!(data_sync::data_sync(), bugs.data_sync);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -132,6 +136,8 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(product_page::double_delete());
     visitor.visit(records::on_reads());
     visitor.visit(records::retried());
+    visitor.visit(data_sync::wall_clock());
+    visitor.visit(data_sync::lamport());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
     visitor.visit(stock::pooled());
