@@ -5,6 +5,7 @@ mod commit;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
+pub mod orders_2pc;
 pub mod paxos_commit;
 pub mod product_page;
 pub mod queue;
@@ -54,6 +55,8 @@ pub struct Bugs {
     pub row_lock: Vec<Stock>,
     /// Of `orders_lock`.
     pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `orders_2pc`.
+    pub orders_2pc: Vec<Commit>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -101,6 +104,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visit!(stock::row_lock(), bugs.row_lock);
     visit!(orders::locked(), bugs.orders_lock);
+    visit!(orders_2pc::orders_2pc(), bugs.orders_2pc);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -131,6 +135,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(raft::single_server());
     visitor.visit(stock::pooled());
     visitor.visit(orders::lock_only());
+    visitor.visit(orders_2pc::forgetful());
 }
 
 /// The same, with their types erased.

@@ -7,6 +7,7 @@ mod controls;
 mod generator;
 mod lease_lock;
 mod orders;
+mod orders_2pc;
 mod paxos_commit;
 mod product_page;
 mod queue;
