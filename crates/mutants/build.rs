@@ -61,6 +61,8 @@ const PROTOCOLS: &[Protocol] = &[
         shared: "record",
     },
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
+    Protocol { name: "redlock", node: "Redlock", module: "", shared: "key" },
+    Protocol { name: "anti_entropy", node: "AntiEntropy", module: "", shared: "sync" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.
@@ -101,7 +103,7 @@ fn main() -> ExitCode {
     let all: Vec<String> = ids.iter().map(|id| id.to_uppercase()).collect();
     let _ = write!(
         generated,
-        "/// Every planted bug.\npub const ALL: [Bug; {}] = [{}];\n",
+        "/// Every planted bug.\npub static ALL: [Bug; {}] = [{}];\n",
         all.len(),
         all.join(", ")
     );

@@ -7,13 +7,14 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, orders_lock,
-    paxos_commit, queue, quorum_register, raft, row_lock, saga, three_phase_commit,
-    two_phase_commit, versioned_cache, watch,
+    Bug, Class, anti_entropy, conditional_requests, idempotency_key, lease_lock, optimistic,
+    orders_lock, paxos_commit, queue, quorum_register, raft, redlock, row_lock, saga,
+    three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
 use scenarios::bank::Bank;
+use scenarios::data_sync::DataSync;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::orders::{Entry, Orders};
@@ -23,6 +24,7 @@ use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
 use scenarios::raft::Rafts;
 use scenarios::records::Records;
+use scenarios::redlock::Redlocks;
 use scenarios::stock::Stock;
 use scenarios::two_phase_commit::FreeVotes;
 use world::Make;
@@ -77,6 +79,12 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         row_lock: planted(&row_lock::COPIES, |bug| {
             Stock::<row_lock::Node>::exhibit("row_lock", bug.what)
+        }),
+        redlock: planted(&redlock::COPIES, |bug| {
+            Redlocks::<redlock::Node>::exhibit("redlock", bug.what)
+        }),
+        data_sync: planted(&anti_entropy::COPIES, |bug| {
+            DataSync::<anti_entropy::Node>::exhibit("data_sync", bug.what)
         }),
     })
 }

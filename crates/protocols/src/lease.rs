@@ -40,7 +40,7 @@
 //! Holds of one object are disjoint, and their fences increase in the order of their beginnings. A
 //! holder has at most one step open, and at most one hold.
 
-use node::{NodeId, RequestId};
+use node::{Incarnation, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -240,6 +240,17 @@ pub struct Hold {
     pub until: Duration,
 }
 
+/// One who waits for a lock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Waiter {
+    /// Which lock.
+    pub object: Object,
+    /// Who will hold it.
+    pub owner: NodeId,
+    /// Which of the owner's attempts, by its incarnation and their number in it.
+    pub attempt: (Incarnation, u32),
+}
+
 /// What a running node believes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum View {
@@ -247,8 +258,8 @@ pub enum View {
     LockServer {
         /// Leases that run, by object.
         leases: Vec<Lease>,
-        /// How many owners wait for one.
-        waiting: usize,
+        /// Who waits for which lock, the first in line first.
+        line: Vec<Waiter>,
     },
     /// The store: what it knows is in its log.
     Store,

@@ -4,10 +4,12 @@
 //! judges share with it (operations, results, configuration, what an invariant may look at) stands
 //! in a file of its own beside it.
 
+mod anti_entropy;
 pub mod commit;
 mod conditional_requests;
 mod idempotency_key;
 pub mod job;
+pub mod key;
 pub mod lease;
 mod lease_lock;
 pub mod naive;
@@ -21,16 +23,19 @@ mod queue;
 mod quorum_register;
 mod raft;
 pub mod record;
+mod redlock;
 pub mod register;
 pub mod replicated;
 mod row_lock;
 mod saga;
 pub mod stock;
+pub mod sync;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 mod versioned_cache;
 mod watch;
 
+pub use anti_entropy::AntiEntropy;
 pub use conditional_requests::ConditionalRequests;
 pub use idempotency_key::IdempotencyKey;
 pub use lease_lock::LeaseLock;
@@ -39,6 +44,7 @@ pub use orders_lock::OrdersLock;
 pub use queue::DurableQueue;
 pub use quorum_register::QuorumRegister;
 pub use raft::Raft;
+pub use redlock::Redlock;
 pub use row_lock::RowLock;
 pub use saga::Saga;
 pub use versioned_cache::VersionedCache;

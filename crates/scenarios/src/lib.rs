@@ -2,6 +2,7 @@
 
 pub mod bank;
 mod commit;
+pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
@@ -12,11 +13,13 @@ pub mod queue;
 pub mod quorum_register;
 pub mod raft;
 pub mod records;
+pub mod redlock;
 pub mod stock;
 pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Planted, Scenario};
+use node::NodeId;
 
 /// Planted bugs of the scenarios that have any, to be registered with them.
 #[derive(Default)]
@@ -55,6 +58,10 @@ pub struct Bugs {
     pub row_lock: Vec<Stock>,
     /// Of `orders_lock`.
     pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
+    /// Of `redlock`.
+    pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
+    /// Of `data_sync`.
+    pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
     /// Of `orders_2pc`.
     pub orders_2pc: Vec<Commit>,
 }
@@ -104,6 +111,8 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visit!(stock::row_lock(), bugs.row_lock);
     visit!(orders::locked(), bugs.orders_lock);
+    visit!(redlock::redlock(), bugs.redlock);
+    visit!(data_sync::data_sync(), bugs.data_sync);
     visit!(orders_2pc::orders_2pc(), bugs.orders_2pc);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
@@ -131,11 +140,29 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(product_page::double_delete());
     visitor.visit(records::on_reads());
     visitor.visit(records::retried());
+    visitor.visit(data_sync::wall_clock());
+    visitor.visit(data_sync::lamport());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
     visitor.visit(stock::pooled());
     visitor.visit(orders::lock_only());
+    visitor.visit(redlock::clock_jump());
+    visitor.visit(redlock::amnesiac());
+    visitor.visit(redlock::unfenced());
     visitor.visit(orders_2pc::forgetful());
+}
+
+/// Whether a case is of a cluster as generators draw them: every node is told what the first one is,
+/// but for the part that `told` makes of its place, and every call goes to one of the `entries`.
+fn is_drawn<Op, C: Clone + PartialEq>(
+    case: &world::Case<Op, C>,
+    entries: &[NodeId],
+    told: impl Fn(NodeId, C) -> C,
+) -> bool {
+    let Some(first) = case.nodes.first() else { return false };
+    let mut nodes = (0..).map(NodeId).zip(&case.nodes);
+    nodes.all(|(node, config)| *config == told(node, first.clone()))
+        && case.calls.iter().all(|call| entries.contains(&call.to))
 }
 
 /// The same, with their types erased.

@@ -77,7 +77,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use super::lease::{Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View};
+use super::lease::{
+    Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View, Waiter,
+};
 use holder::Holder;
 use node::{Cx, Incarnation, Node, NodeId, Observe, RequestId, Step, StepId};
 use serde::{Deserialize, Serialize};

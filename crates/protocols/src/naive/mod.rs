@@ -4,7 +4,7 @@
 //!
 //! The articles know no timeouts, no retries and no recovery; neither do the exhibits.
 
-use crate::{commit, job, order, page, payment, record, register, stock};
+use crate::{commit, job, order, page, payment, record, register, stock, sync};
 
 mod cache_aside;
 mod etag;
@@ -21,6 +21,7 @@ mod register_without_write_back;
 mod row_lock_pooled;
 mod saga_undo_in_memory;
 mod single_server;
+mod sync_last_writer;
 pub mod three_phase_commit_a;
 pub mod three_phase_commit_b;
 pub mod three_phase_commit_c;
@@ -46,5 +47,6 @@ pub use register_without_write_back::RegisterWithoutWriteBack;
 pub use row_lock_pooled::RowLockPooled;
 pub use saga_undo_in_memory::SagaUndoInMemory;
 pub use single_server::SingleServer;
+pub use sync_last_writer::{SyncLamport, SyncLastWriter, SyncWallClock};
 pub use two_phase_locking::TwoPhaseLocking;
 pub use watch_without_exec::WatchWithoutExec;

@@ -4,6 +4,7 @@
 mod bytes;
 mod commit;
 mod controls;
+mod data_sync;
 mod generator;
 mod lease_lock;
 mod orders;
@@ -13,6 +14,7 @@ mod product_page;
 mod queue;
 mod raft;
 mod records;
+mod redlock;
 mod stability;
 mod stock;
 mod three_phase_commit;

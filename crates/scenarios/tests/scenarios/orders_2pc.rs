@@ -109,10 +109,9 @@ fn a_part_of_an_order_is_found() {
 #[test]
 fn who_is_not_told_of_a_refusal_waits_for_ever() {
     let report = campaign(&forgetful(), 100, Narrow::default());
-    let found = report.findings.iter();
-    let found = found.map(|found| (found, found.anomaly.signature()));
-    let found = found.filter(|(_, signature)| signature == "progress / in doubt").next();
-    let (found, _) = found.expect("it is found");
+    let mut found = report.findings.iter();
+    let found = found.find(|found| found.anomaly.signature() == "progress / in doubt");
+    let found = found.expect("it is found");
     let small = forgetful().exhibit(found.seed, &Narrow::default(), true).expect("it fails");
     assert!(small.after.0 <= 2 && small.after.1 == 0, "{:?}", small.after);
 }
