@@ -6,6 +6,7 @@ pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod orders;
+pub mod orders_2pc;
 pub mod paxos_commit;
 pub mod product_page;
 pub mod queue;
@@ -61,6 +62,8 @@ pub struct Bugs {
     pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
     /// Of `data_sync`.
     pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
+    /// Of `orders_2pc`.
+    pub orders_2pc: Vec<Commit>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -110,6 +113,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(orders::locked(), bugs.orders_lock);
     visit!(redlock::redlock(), bugs.redlock);
     visit!(data_sync::data_sync(), bugs.data_sync);
+    visit!(orders_2pc::orders_2pc(), bugs.orders_2pc);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -145,6 +149,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(redlock::clock_jump());
     visitor.visit(redlock::amnesiac());
     visitor.visit(redlock::unfenced());
+    visitor.visit(orders_2pc::forgetful());
 }
 
 /// Whether a case is of a cluster as generators draw them: every node is told what the first one is,

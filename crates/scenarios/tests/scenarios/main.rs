@@ -8,6 +8,7 @@ mod data_sync;
 mod generator;
 mod lease_lock;
 mod orders;
+mod orders_2pc;
 mod paxos_commit;
 mod product_page;
 mod queue;
