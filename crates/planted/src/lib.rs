@@ -8,13 +8,15 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
-    quorum_register, raft, redlock, saga, three_phase_commit, two_phase_commit, versioned_cache, watch,
+    quorum_register, raft, redlock, saga, session, three_phase_commit, two_phase_commit,
+    versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
 use scenarios::bank::Bank;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::login::Logins;
 use scenarios::orders::Orders;
 use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
@@ -71,6 +73,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         redlock: planted(&redlock::COPIES, |bug| {
             Redlocks::<redlock::Node>::exhibit("redlock", bug.what)
         }),
+        login: planted(&session::COPIES, |bug| Logins::<session::Node>::exhibit("login", bug.what)),
     })
 }
 

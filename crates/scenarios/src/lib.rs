@@ -4,6 +4,7 @@ pub mod bank;
 mod commit;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod login;
 pub mod orders;
 pub mod paxos_commit;
 pub mod product_page;
@@ -53,6 +54,8 @@ pub struct Bugs {
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
     /// Of `redlock`.
     pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
+    /// Of `login`.
+    pub login: Vec<Planted<protocols::login::Op, protocols::login::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -99,6 +102,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
     visit!(redlock::redlock(), bugs.redlock);
+    visit!(login::login(), bugs.login);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -130,6 +134,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(redlock::clock_jump());
     visitor.visit(redlock::amnesiac());
     visitor.visit(redlock::unfenced());
+    visitor.visit(login::lock());
 }
 
 /// The same, with their types erased.
