@@ -6,6 +6,7 @@ mod commit;
 mod controls;
 mod generator;
 mod lease_lock;
+mod login;
 mod orders;
 mod paxos_commit;
 mod product_page;
