@@ -2,16 +2,16 @@
 //!
 //! # What the article claims
 //!
-//! A lock makes logins exclusive: "login" gets the account's lock, "logout" gives it back, and "only
-//! one user works in an account at a time" (seed 003). With a Redis key the lock has a TTL, so that
-//! a user who never logs out does not keep the account for ever.
+//! A lock makes logins exclusive: a login gets the account's lock, a logout gives it back, so one
+//! user at a time is logged in to an account (seed 003). With a Redis key the lock has a TTL, so
+//! that a user who never logs out does not keep the account for ever.
 //!
 //! # As it stands here
 //!
-//! - Server, upon `Login`: free, or this device's own → force the line, set the TTL, `Granted`; else
-//!   `Taken`. Upon `Logout` or at the end of the TTL: the line goes, if it is this session's.
-//! - Device: acts as long as the TTL lasts, counted from when it learnt of its session, and looks at
-//!   the clock before everything that it sends.
+//! - Server, upon `Login`: free, or this device's own → force the line, set the TTL, `Granted`;
+//!   else `Taken`. Upon `Logout` or at the end of the TTL: the line goes, if it is this session's.
+//! - Device: acts as long as the TTL lasts, counted from when it learnt of its session, and looks
+//!   at the clock before everything that it sends.
 //! - Resource: does what is asked, once for each request, durably.
 //!
 //! # What is wrong

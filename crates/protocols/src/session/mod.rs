@@ -20,8 +20,8 @@
 //! # Device
 //!
 //! - **L5** A session begins with its `Granted`. It ends with an `Out`, a refused act, or its own
-//!   logout, and so does each earlier one; the device remembers that, for a `Granted` may come late:
-//!   behind the `Out` that overtook it, or to a copy of the request behind the logout.
+//!   logout, and so does each earlier one; the device remembers that, for a `Granted` may come
+//!   late: behind the `Out` that overtook it, or to a copy of the request behind the logout.
 //! - **L6** An act carries the epoch of the session that the device has when it is asked; without
 //!   one it fails.
 //!
@@ -29,15 +29,15 @@
 //!
 //! - **L7** Upon receiving `Act{account, epoch}`: refuse it if a higher epoch has acted; else do it
 //!   and keep the epoch, in **one** forced record, and say `Done`.
-//! - **L8** Each client's last act is remembered: a copy of it is answered and not done again, under
-//!   whichever epoch it comes; one of an older act is not even answered.
+//! - **L8** Each client's last act is remembered: a copy of it is answered and not done again,
+//!   under whichever epoch it comes; one of an older act is not even answered.
 //!
 //! Each message is sent again until it is answered.
 //!
 //! # Costs
 //!
-//! Login: 2 messages and 1 force; over another session 2 more and a lazy record. Act: 2 messages and
-//! 1 force; refused, 2 messages. Logout: 2 messages and 1 force.
+//! Login: 2 messages and 1 force; over another session 2 more and a lazy record. Act: 2 messages
+//! and 1 force; refused, 2 messages. Logout: 2 messages and 1 force.
 //!
 //! # Promises
 //!
