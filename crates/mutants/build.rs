@@ -52,6 +52,8 @@ const PROTOCOLS: &[Protocol] = &[
     Protocol { name: "saga", node: "Saga", module: "", shared: "order" },
     Protocol { name: "optimistic", node: "Optimistic", module: "", shared: "stock" },
     Protocol { name: "watch", node: "Watch", module: "", shared: "stock" },
+    Protocol { name: "orders_lock", node: "OrdersLock", module: "", shared: "order" },
+    Protocol { name: "row_lock", node: "RowLock", module: "", shared: "stock" },
     Protocol {
         name: "conditional_requests",
         node: "ConditionalRequests",
@@ -60,6 +62,7 @@ const PROTOCOLS: &[Protocol] = &[
     },
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
     Protocol { name: "redlock", node: "Redlock", module: "", shared: "key" },
+    Protocol { name: "anti_entropy", node: "AntiEntropy", module: "", shared: "sync" },
     Protocol { name: "session", node: "Sessions", module: "", shared: "login" },
 ];
 

@@ -1,15 +1,16 @@
 //! Measures every planted bug, and writes what came of it to `docs/mutants.md`.
 //!
-//! `cargo run --release -p tests --example mutants` · with classes behind it (`-- E M`): measures
-//! those, and writes that the others are not · with ids (`-- A1 R4`): prints those and writes
-//! nothing.
+//! `cargo run --release -p tests --example mutants` · with classes or ids behind it (`-- E A14`):
+//! measures those, and leaves the rows of the others as they are.
 
 use explorer::AnyScenario;
 use mutants::{ALL, Bug, Class};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use tests::power::{Power, class_of, home, is_of, measure, narrow};
+use tests::oracle;
+use tests::power::{Power, alone, class_of, home, is_of, measure, narrow};
 
 /// A bug and what came of its campaigns.
 struct Row {
@@ -20,8 +21,17 @@ struct Row {
 
 struct Measured {
     power: Power,
-    /// Calls and faults of the shrunk case.
-    small: Option<(usize, usize)>,
+    /// The checker that finds it, if it is the only one.
+    alone: Option<String>,
+    /// The shrunk case.
+    small: Option<Small>,
+}
+
+struct Small {
+    calls: usize,
+    faults: usize,
+    /// Those that an explorer would count.
+    counted: usize,
 }
 
 const HEAD: &str = "\
@@ -40,17 +50,21 @@ patch too (`also`), and counted apart.
   one for an H. A control looks like a bug, does no harm, and must not be found.
 - **by**: what the first violation of each campaign was: plain, who must find it; *also*, another
   one who is named; in brackets, nobody who is named.
+- **alone**: the checker, if it is the only one that finds the bug: a campaign that is deaf to it, of
+  as many cases as the class has and 2,000 at least, stays green.
 - **repro**: operations and faults of the shrunk case.
+- **faults**: crashes, copies and timeouts of that case, by the fewest with which an explicit-state
+  explorer of the protocol found the bug, where one has looked for it. Fewer than that are enough
+  where a judge sees more than the explorer asks: a vote without PREPARE (A2), an acknowledgement
+  without a record (N5); or where a loss does it, which explorers do not count (J7).
 
-`cargo run --release -p tests --example mutants` writes this page; with classes behind it (`-- E M`)
-it measures only those, and with ids (`-- A10`) it prints them and writes nothing.
+`cargo run --release -p tests --example mutants` writes this page; with classes or ids behind it
+(`-- E A10`) it measures only those, and leaves the other rows as they are.
 ";
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let registry = planted::registry();
-    let is_class = |one: &String| ALL.iter().any(|bug| bug.class.name() == one);
-    let ids = asked.iter().any(|one| !is_class(one));
     let chosen = |bug: &Bug| {
         asked.is_empty() || asked.iter().any(|one| one == bug.id || one == bug.class.name())
     };
@@ -63,12 +77,11 @@ fn main() -> ExitCode {
         }
         rows.push(row);
     }
-    if !ids {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mutants.md");
-        if let Err(error) = std::fs::write(&page, table(&rows)) {
-            eprintln!("{}: {error}", page.display());
-            return ExitCode::from(74);
-        }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mutants.md");
+    let before = std::fs::read_to_string(&page).unwrap_or_default();
+    if let Err(error) = std::fs::write(&page, table(&rows, &rows_of(&before))) {
+        eprintln!("{}: {error}", page.display());
+        return ExitCode::from(74);
     }
     let unmet =
         |row: &&Row| row.measured.as_ref().is_some_and(|m| !m.power.suffices(row.bug.class));
@@ -94,12 +107,25 @@ fn measured(registry: &[Box<dyn AnyScenario>], bug: &Bug) -> Measured {
         Class::Control => 1,
     };
     let power = measure(scenario, bug, campaigns);
-    let exhibit =
-        power.finding.as_ref().and_then(|found| scenario.exhibit(found.seed, &narrow(bug), true));
-    Measured { power, small: exhibit.map(|exhibit| exhibit.after) }
+    let small = power.finding.as_ref().and_then(|found| {
+        let exhibit = scenario.exhibit(found.seed, &narrow(bug), true)?;
+        let replay = scenario.replay(Path::new(bug.id), &exhibit.repro).ok()?;
+        let (calls, faults) = exhibit.after;
+        let counted = oracle::faults(bug.protocol, &exhibit.repro, &replay.events);
+        Some(Small { calls, faults, counted })
+    });
+    let found = !matches!(bug.class, Class::V | Class::Control) && power.hits > 0;
+    let alone = found.then(|| alone(scenario, bug, &power)).flatten();
+    Measured { power, small, alone }
 }
 
-fn table(rows: &[Row]) -> String {
+/// The rows of a page, by the heads that say what they are about.
+fn rows_of(page: &str) -> BTreeMap<&str, &str> {
+    let head = |line: &str| line.match_indices(" | ").nth(3).map(|(at, _)| at);
+    page.lines().filter_map(|line| Some((&line[..head(line)?], line))).collect()
+}
+
+fn table(rows: &[Row], before: &BTreeMap<&str, &str>) -> String {
     let mut page = HEAD.to_owned();
     let mut protocol = "";
     for row in rows {
@@ -108,20 +134,32 @@ fn table(rows: &[Row]) -> String {
             let _ = write!(
                 page,
                 "\n## {protocol}\n\n\
-                 | id | what is wrong | scenario | class | 1 in | found | by | repro |\n\
-                 |---|---|---|---|---|---|---|---|\n"
+                 | id | what is wrong | scenario | class | 1 in | found | by | alone | repro | faults |\n\
+                 |---|---|---|---|---|---|---|---|---|---|\n"
             );
         }
-        page += &line(row);
+        match before.get(&*head(&row.bug)).filter(|_| row.measured.is_none()) {
+            Some(known) => page.extend([known, "\n"]),
+            None => page += &line(row),
+        }
     }
     page
 }
 
+/// What a row is about: it is known by that.
+fn head(bug: &Bug) -> String {
+    format!("| {} | {} | `{}` | {}", bug.id, bug.what, bug.scenario, bug.class.name())
+}
+
 fn line(row: &Row) -> String {
     let Row { bug, measured } = row;
-    let head = format!("| {} | {} | `{}` | {}", bug.id, bug.what, bug.scenario, bug.class.name());
-    let Some(Measured { power, small }) = measured else {
-        return format!("{head} | – | not measured | – | – |\n");
+    let head = head(bug);
+    let Some(Measured { power, small, alone }) = measured else {
+        return format!("{head} | – | not measured | – | – | – | – |\n");
+    };
+    let faults = match (small, oracle::fewest(bug)) {
+        (Some(small), Some(fewest)) => format!("{} by {fewest}", small.counted),
+        _ => "–".to_owned(),
     };
     let by: Vec<String> = power
         .by
@@ -137,7 +175,9 @@ fn line(row: &Row) -> String {
         let moved = power.hits >= 3 && measured != bug.class;
         if moved { format!("{one_in}: {}", measured.name()) } else { one_in.to_string() }
     });
-    let small = small.map_or("–".to_owned(), |(calls, faults)| format!("{calls} + {faults}"));
+    let small = small
+        .as_ref()
+        .map_or("–".to_owned(), |small| format!("{} + {}", small.calls, small.faults));
     let found = match bug.class {
         Class::Control if power.hits == 0 => "green".to_owned(),
         Class::V => "saved case".to_owned(),
@@ -145,5 +185,7 @@ fn line(row: &Row) -> String {
         _ => format!("{} + {} of {}", power.found, power.also, power.campaigns),
     };
     let unmet = if power.suffices(bug.class) { "" } else { " **unmet**" };
-    format!("{head} | {one_in} | {found}{unmet} | {} | {small} |\n", by.join(" · "))
+    let by = by.join(" · ");
+    let alone = alone.as_deref().unwrap_or("–");
+    format!("{head} | {one_in} | {found}{unmet} | {by} | {alone} | {small} | {faults} |\n")
 }

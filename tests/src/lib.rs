@@ -1,6 +1,7 @@
 //! What tests across the crates share: a saved case is found its scenario and held to its status,
 //! and campaigns are measured against planted bugs.
 
+pub mod oracle;
 pub mod power;
 
 use engine_madsim::{Madsim, Profile};

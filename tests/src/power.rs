@@ -2,7 +2,7 @@
 
 use explorer::{AnyScenario, Budget, Finding, Narrow, Progress, Verdict, campaign_of};
 use mutants::{Bug, Class};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use world::Mutant;
 
 /// What some campaigns came to against one bug.
@@ -93,6 +93,22 @@ pub fn measure(scenario: &dyn AnyScenario, bug: &Bug, campaigns: u32) -> Power {
         }
     }
     power
+}
+
+/// The checker that nobody else's eyes replace: of those that have found the bug, the one without
+/// which a campaign stays green, over as many cases as the bug's class has, and 2,000 at least.
+pub fn alone(scenario: &dyn AnyScenario, bug: &Bug, power: &Power) -> Option<String> {
+    let checker = |signature: &String| Some(signature.split_once(" / ")?.0.to_owned());
+    let checkers: BTreeSet<String> = power.by.keys().filter_map(checker).collect();
+    checkers.into_iter().find(|checker| {
+        let budget = Budget {
+            campaign: Some(campaign_of(&format!("{} without {checker}", bug.id))),
+            narrow: Narrow { deaf_to: Some(checker.clone()), ..narrow(bug) },
+            first: true,
+            ..Budget::seeds(bug.class.budget().max(2_000))
+        };
+        scenario.explore(&budget, &Progress::default()).findings.is_empty()
+    })
 }
 
 /// The scenario whose campaigns must find the bug.

@@ -4,7 +4,7 @@
 use explorer::{AnyScenario, Budget, Progress};
 use mutants::{ALL, Bug, Class};
 use std::path::Path;
-use tests::power::{home, measure, narrow};
+use tests::power::{alone, home, measure, narrow};
 
 /// Of the bugs that need more than a few cases, some of each protocol.
 const SAMPLE: [&str; 8] = ["A5", "A8", "A10", "R5", "R9", "D8", "N6", "N8"];
@@ -28,6 +28,27 @@ fn some_rarer_ones_are_found_within_2000() {
         let bug = ALL.iter().find(|bug| bug.id == id).expect("it is planted");
         assert_eq!(bug.class, Class::M, "{id}");
         is_found(&registry, bug);
+    }
+}
+
+/// For every checker a bug that no other one finds. `docs/mutants.md` names more of them.
+#[test]
+fn every_checker_is_needed() {
+    let registry = planted::registry();
+    for (checker, id) in [
+        ("cache", "no_minimum"),
+        ("commit", "A3"),
+        ("conservation", "R4"),
+        ("delivery", "any_order"),
+        ("idempotency", "I7"),
+        ("linearizable", "D6"),
+        ("lock", "last_in_line"),
+        ("progress", "F6"),
+    ] {
+        let bug = ALL.iter().find(|bug| bug.id == id).expect("it is planted");
+        let scenario = home(&registry, bug);
+        let power = measure(scenario, bug, 1);
+        assert_eq!(alone(scenario, bug, &power).as_deref(), Some(checker), "{id}");
     }
 }
 

@@ -23,8 +23,8 @@ const ROWS: [&[&str]; 8] = [
 const ONLY: [(&str, &[&str]); 5] = [
     ("checkers", &["history"]),
     ("explorer", &["checkers", "codec", "history", "node", "world"]),
-    ("mutants", &["node", "protocols"]),
-    ("protocols", &["node"]),
+    ("mutants", &["clocks", "node", "protocols"]),
+    ("protocols", &["clocks", "node"]),
     ("shell", &["codec", "node", "protocols"]), // protocols for its bench alone
 ];
 

@@ -9,9 +9,14 @@
 //! - **version went back**: a replica replaces a version by a smaller one.
 //! - **diverged**: after heal, and once nothing goes on any more, two replicas differ.
 //! - **acknowledged write lost**: they agree on less than the greatest version acknowledged.
+//!
+//! [`Siblings`] is for versions that only know what they replace.
 
+mod siblings;
 #[cfg(test)]
 mod tests;
+
+pub use siblings::Siblings;
 
 use crate::{Anomaly, Judged, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,15 +130,18 @@ impl<N: PartialEq + Debug, K: Ord + Clone + Debug, V: Ord + Clone + Debug> Conve
     /// [`end`](Self::end), and `Unknown` unless there are two replicas and something was
     /// acknowledged.
     pub fn verdict(&self) -> Verdict {
-        Verdict::from(self.end()).and_then(|| {
-            let why = match (self.replicas.len(), self.acknowledged.len()) {
-                (0 | 1, _) => "fewer than two replicas",
-                (_, 0) => "no write was acknowledged",
-                _ => return Verdict::Holds,
-            };
-            Verdict::Unknown(format!("convergence: {why}"))
-        })
+        Verdict::from(self.end()).and_then(|| proves(self.replicas.len(), self.acknowledged.len()))
     }
+}
+
+/// Whether so many replicas and acknowledged writes prove anything.
+fn proves(replicas: usize, acknowledged: usize) -> Verdict {
+    let why = match (replicas, acknowledged) {
+        (0 | 1, _) => "fewer than two replicas",
+        (_, 0) => "no write was acknowledged",
+        _ => return Verdict::Holds,
+    };
+    Verdict::Unknown(format!("convergence: {why}"))
 }
 
 fn anomaly(class: &'static str, message: String) -> Box<Anomaly> {

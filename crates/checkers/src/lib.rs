@@ -3,11 +3,12 @@
 //! - [`linearizable`] judges a history against a [`Model`]: a sequential object, such as those in
 //!   [`models`].
 //! - [`isolation`] judges transactions against isolation levels.
-//! - [`commit`], [`delivery`], [`idempotency`], [`conservation`], [`cache`], [`convergence`] and
-//!   [`progress`] are fed facts as they become true, and name the one that breaks a rule. At the
+//! - [`commit`], [`delivery`], [`idempotency`], [`conservation`], [`cache`], [`convergence`],
+//!   [`clock`] and [`progress`] are fed facts as they become true, and name the one that breaks a rule. At the
 //!   end `verdict` says `Unknown` where the facts prove nothing.
 
 pub mod cache;
+pub mod clock;
 pub mod commit;
 pub mod conservation;
 pub mod convergence;

@@ -205,9 +205,9 @@ fn narrow(arguments: &Arguments, engine: On<'_>) -> Narrow {
     Narrow {
         faults: arguments.faults,
         max_faults: arguments.max_faults,
-        max_calls: None,
         mutant: arguments.mutant.clone(),
         engine: engine.cloned(),
+        ..Narrow::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people and machines read: the table, a failure's page, JSON lines.
 
 use crate::repros;
-use explorer::{Broken, Exhibit, Finding, Report, repro};
+use explorer::{Broken, Exhibit, Finding, Report, Unit, repro};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -56,6 +56,9 @@ pub(crate) fn details(report: &Report) -> String {
     let marks: Vec<String> =
         report.marks.iter().map(|(mark, count)| format!("{mark} {count}")).collect();
     text.push_str(&wrapped("marks (cases)", &marks));
+    for (metric, of) in &report.metrics {
+        text.push_str(&format!("  {metric}: {of}\n"));
+    }
     let (begun, ok) = report.operations;
     text.push_str(&format!(
         "  {begun} operations, {ok} of them ok; {} messages delivered in {} steps\n",
@@ -183,6 +186,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "ok": report.operations.1,
         "faults": faults,
         "marks": report.marks,
+        "metrics": metrics_json(report),
         "undecided": report.unknown,
         "vacuous": report.vacuous,
         "broken": report.broken.as_ref().map(broken),
@@ -190,6 +194,25 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "cases_per_second": report.cases_per_second(),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
     })
+}
+
+fn metrics_json(report: &Report) -> Value {
+    let metrics = report.metrics.iter().map(|(metric, of)| {
+        let unit = match of.unit {
+            Unit::Nanoseconds => "ns",
+            Unit::PerSecond => "per second",
+        };
+        let of = json!({
+            "unit": unit,
+            "samples": of.count(),
+            "p50": of.percentile(50),
+            "p90": of.percentile(90),
+            "p99": of.percentile(99),
+            "max": of.max(),
+        });
+        (metric.to_string(), of)
+    });
+    metrics.collect::<serde_json::Map<String, Value>>().into()
 }
 
 fn finding_json(finding: &Finding) -> Value {

@@ -10,7 +10,7 @@ use crate::process::StartError;
 use crate::proxy::Proxy;
 use crate::replay::{Mismatch, Moment, Stage};
 use checkers::Verdict;
-use explorer::judge::catch;
+use explorer::judge::{catch, conclude};
 use explorer::{CaseFor, Outcome, Record, Run, Scenario};
 use node::{Node, NodeId, RequestId};
 use shell::Clock as _;
@@ -294,25 +294,24 @@ fn judge<S: Scenario>(
     recording: bool,
 ) -> (Outcome, Record, Tally) {
     let Remains { moments, links, struck, logs, zero } = remains;
-    let judged = as_it_was(case, &moments, zero);
-    let mut stage = Stage::new(&judged, recording);
-    let verdict = catch(|| {
+    let as_run = as_it_was(case, &moments, zero);
+    let mut stage = Stage::new(&as_run, recording);
+    let judged = catch(|| {
         let mut invariant = scenario.invariant();
         for (at, moment) in &moments {
             if let Err(Mismatch { class, message }) = stage.step(*at, moment) {
-                return Verdict::violated("process", class, message);
+                return (Verdict::violated("process", class, message), Vec::new());
             }
             let verdict = invariant(&stage);
             if verdict.is_violated() {
-                return verdict;
+                return (verdict, Vec::new());
             }
         }
-        let run = Run { case: &judged, scene: &stage };
-        kept(&stage, &logs).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
+        conclude(scenario, &Run { case: &as_run, scene: &stage }, kept(&stage, &logs))
     });
-    let verdict = verdict.unwrap_or_else(|panic| panic.verdict(None));
+    let (verdict, samples) = judged.unwrap_or_else(|panic| (panic.verdict(None), Vec::new()));
     let (effective, tally) = effects(case, &links, &stage);
-    let run = Run { case: &judged, scene: &stage };
+    let run = Run { case: &as_run, scene: &stage };
     let outcome = Outcome {
         verdict,
         digest: 0,
@@ -323,6 +322,7 @@ fn judge<S: Scenario>(
         effective,
         marks: stage.marks.iter().map(|(mark, n)| (Cow::Borrowed(*mark), *n)).collect(),
         uses: stage.uses,
+        samples,
     };
     let on_call = |place: &Place| matches!(place, Place::Call(_));
     let missed = case.faults.iter().enumerate();

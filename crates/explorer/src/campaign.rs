@@ -3,6 +3,7 @@
 use crate::engine::Runner;
 use crate::generate::{Narrow, case_of_seed};
 use crate::judge::{Outcome, Record};
+use crate::measure::Metric;
 use crate::planted;
 use crate::repro;
 use crate::scenario::{CaseFor, Expected, Scenario, Shape};
@@ -129,6 +130,8 @@ pub struct Report {
     pub faults: BTreeMap<&'static str, Tally>,
     /// Marks, with the cases that reached them. The scenario's own are there even if never reached.
     pub marks: BTreeMap<String, u64>,
+    /// What runs were measured by.
+    pub metrics: BTreeMap<Cow<'static, str>, Metric>,
     /// Cases whose verdict is unknown.
     pub unknown: u64,
     /// A reason of one of them.
@@ -205,7 +208,7 @@ pub fn explore<S: Scenario>(scenario: &S, budget: &Budget, progress: &Progress) 
     let engine = budget.narrow.engine.as_ref();
     let shared = Shared {
         block: if engine.is_some() { 1 } else { BLOCK },
-        runner: Runner::new(scenario, budget.narrow.engine.as_ref()),
+        runner: Runner::narrowed(scenario, &budget.narrow),
         budget,
         progress,
         campaign,
@@ -365,6 +368,7 @@ struct Stats {
     operations: (u64, u64),
     faults: Vec<Tally>,
     marks: BTreeMap<Cow<'static, str>, u64>,
+    metrics: BTreeMap<Cow<'static, str>, Metric>,
     unknown: u64,
     reason: Option<String>,
     findings: BTreeMap<String, Finding>,
@@ -388,6 +392,10 @@ impl Stats {
         }
         for (mark, _) in outcome.marks {
             *self.marks.entry(mark).or_default() += 1;
+        }
+        for sample in outcome.samples {
+            let metric = self.metrics.entry(sample.metric);
+            metric.or_insert_with(|| Metric::new(sample.unit)).record(sample.value);
         }
         self.uses.wall |= outcome.uses.wall;
         self.uses.clock |= outcome.uses.clock;
@@ -431,6 +439,12 @@ impl Stats {
         }
         for (mark, count) in later.marks {
             *self.marks.entry(mark).or_default() += count;
+        }
+        for (metric, theirs) in later.metrics {
+            match self.metrics.get_mut(&metric) {
+                Some(mine) => mine.append(&theirs),
+                None => drop(self.metrics.insert(metric, theirs)),
+            }
         }
         self.unknown += later.unknown;
         self.reason = self.reason.take().or(later.reason);
@@ -477,6 +491,7 @@ impl Stats {
                 .map(|(kind, tally)| (kind.name(), tally))
                 .collect(),
             marks,
+            metrics: self.metrics,
             unknown: self.unknown,
             reason: self.reason,
             findings,

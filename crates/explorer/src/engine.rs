@@ -1,7 +1,8 @@
 //! Where cases run: on the heap engine, in this process, or on another engine, which is handed a
 //! case as text and says what came of it.
 
-use crate::judge::{Outcome, Record, judge, judge_recorded};
+use crate::generate::Narrow;
+use crate::judge::{Outcome, Record, judge_deaf_to, judge_recorded};
 use crate::scenario::{CaseFor, Scenario, Shape};
 use std::fmt::Debug;
 use std::num::NonZero;
@@ -52,6 +53,7 @@ pub trait Engine: Debug + Send + Sync {
 pub(crate) struct Runner<'a, S> {
     scenario: &'a S,
     engine: Option<&'a dyn Engine>,
+    deaf_to: Option<&'a str>,
 }
 
 impl<S> Clone for Runner<'_, S> {
@@ -65,7 +67,12 @@ impl<S> Copy for Runner<'_, S> {}
 impl<'a, S: Scenario> Runner<'a, S> {
     /// On the heap engine, unless another one is named.
     pub(crate) fn new(scenario: &'a S, engine: Option<&'a Arc<dyn Engine>>) -> Self {
-        Self { scenario, engine: engine.map(|engine| &**engine) }
+        Self { scenario, engine: engine.map(|engine| &**engine), deaf_to: None }
+    }
+
+    /// As a campaign's cases are narrowed down.
+    pub(crate) fn narrowed(scenario: &'a S, narrow: &'a Narrow) -> Self {
+        Self { deaf_to: narrow.deaf_to.as_deref(), ..Self::new(scenario, narrow.engine.as_ref()) }
     }
 
     /// Whose cases they are.
@@ -76,7 +83,7 @@ impl<'a, S: Scenario> Runner<'a, S> {
     /// Runs a case and judges it.
     pub(crate) fn judge(&self, case: &CaseFor<S>) -> Outcome {
         match self.engine {
-            None => judge(self.scenario, case),
+            None => judge_deaf_to(self.scenario, case, self.deaf_to),
             Some(engine) => self.elsewhere(engine, case, false).0,
         }
     }

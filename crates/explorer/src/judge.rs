@@ -1,5 +1,6 @@
 //! One run of one case, from the first event to the verdict.
 
+use crate::measure::Sample;
 use crate::planted;
 use crate::scenario::{CaseFor, Run, Scenario};
 use checkers::{Anomaly, Verdict};
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub marks: Vec<(Cow<'static, str>, u32)>,
     /// What nodes made use of.
     pub uses: Uses,
+    /// What was measured, if it holds.
+    pub samples: Vec<Sample>,
 }
 
 impl Outcome {
@@ -62,6 +65,7 @@ impl Outcome {
             effective: Faults::NONE,
             marks: Vec::new(),
             uses: Uses::default(),
+            samples: Vec::new(),
         }
     }
 }
@@ -82,9 +86,18 @@ pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
     watched(scenario, case, Watch::default()).0
 }
 
+/// As [`judge`], and overlooks what this checker finds.
+pub(crate) fn judge_deaf_to<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    deaf_to: Option<&str>,
+) -> Outcome {
+    watched(scenario, case, Watch { deaf_to, ..Watch::default() }).0
+}
+
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
-    watched(scenario, case, Watch { record: true, steps: None })
+    watched(scenario, case, Watch { record: true, ..Watch::default() })
 }
 
 /// As [`judge_recorded`], with another bound on the engine's steps.
@@ -93,20 +106,30 @@ pub(crate) fn judge_within<S: Scenario>(
     case: &CaseFor<S>,
     steps: Option<u64>,
 ) -> (Outcome, Record) {
-    watched(scenario, case, Watch { record: true, steps })
+    watched(scenario, case, Watch { record: true, steps, ..Watch::default() })
 }
 
 /// What is wanted of a run beside its outcome.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct Watch<'a> {
     /// Every event.
     record: bool,
     /// Another bound on the engine's steps.
     steps: Option<u64>,
+    /// A checker whose findings do not count.
+    deaf_to: Option<&'a str>,
+}
+
+impl Watch<'_> {
+    /// What is left of a verdict.
+    fn hear(&self, verdict: Verdict) -> Verdict {
+        let unheard = verdict.anomaly().is_some_and(|a| self.deaf_to == Some(&*a.checker));
+        if unheard { Verdict::Holds } else { verdict }
+    }
 }
 
 /// Runs a case on the right node, or on the broken one that it names.
-fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch) -> (Outcome, Record) {
+fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch<'_>) -> (Outcome, Record) {
     match planted::own(scenario, case.mutant.as_ref()) {
         Ok(None) => run(scenario, World::new(case), case, watch),
         Ok(Some(planted)) => planted.run(case, watch),
@@ -120,7 +143,7 @@ pub(crate) fn run<S: Scenario>(
     scenario: &S,
     mut world: World<S::Node>,
     case: &CaseFor<S>,
-    watch: Watch,
+    watch: Watch<'_>,
 ) -> (Outcome, Record) {
     if watch.record {
         world.record();
@@ -128,18 +151,20 @@ pub(crate) fn run<S: Scenario>(
     if let Some(steps) = watch.steps {
         world.limit_steps(steps);
     }
-    let verdict = catch(|| {
+    let judged = catch(|| {
         let mut invariant = scenario.invariant();
         while world.step() {
-            let verdict = invariant(&world);
+            let verdict = watch.hear(invariant(&world));
             if verdict.is_violated() {
-                return verdict;
+                return (verdict, Vec::new());
             }
         }
-        let run = Run { case, scene: &world };
-        ended(world.end()).and_then(|| scenario.check(&run)).and_then(|| scenario.progress(&run))
+        let (verdict, samples) =
+            conclude(scenario, &Run { case, scene: &world }, ended(world.end()));
+        (watch.hear(verdict), samples)
     });
-    let verdict = verdict.unwrap_or_else(|panic| panic.verdict(world.running()));
+    let (verdict, samples) =
+        judged.unwrap_or_else(|panic| (panic.verdict(world.running()), Vec::new()));
     let run = Run { case, scene: &world };
     let outcome = Outcome {
         verdict,
@@ -151,6 +176,7 @@ pub(crate) fn run<S: Scenario>(
         effective: world.effective(),
         marks: world.marks().iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect(),
         uses: world.uses(),
+        samples,
     };
     let record = match watch.record {
         false => Record::default(),
@@ -161,6 +187,17 @@ pub(crate) fn run<S: Scenario>(
         },
     };
     (outcome, record)
+}
+
+/// What a scenario says of a run in which nothing was wrong so far, and what it measured.
+pub fn conclude<S: Scenario>(
+    scenario: &S,
+    run: &Run<S::Node>,
+    so_far: Verdict,
+) -> (Verdict, Vec<Sample>) {
+    let verdict = so_far.and_then(|| scenario.check(run)).and_then(|| scenario.progress(run));
+    let samples = if verdict.holds() { scenario.measure(run) } else { Vec::new() };
+    (verdict, samples)
 }
 
 /// What the end of a run says by itself.

@@ -20,7 +20,7 @@ pub struct Planted<Op, Config> {
     run: Run<Op, Config>,
 }
 
-type Run<Op, Config> = Box<dyn Fn(&Case<Op, Config>, Watch) -> (Outcome, Record) + Send + Sync>;
+type Run<Op, Config> = Box<dyn Fn(&Case<Op, Config>, Watch<'_>) -> (Outcome, Record) + Send + Sync>;
 
 impl<Op: 'static, Config: 'static> Planted<Op, Config> {
     /// The bug of the nodes that `make` makes. Of `scenario` only `invariant`, `progress` and
@@ -36,11 +36,13 @@ impl<Op: 'static, Config: 'static> Planted<Op, Config> {
         N: Node<Op = Op, Config = Config>,
         S: Scenario<Node = N>,
     {
-        let run = move |case: &_, watch| run(&scenario, World::made_by(case, make), case, watch);
+        let run = move |case: &_, watch: Watch<'_>| {
+            run(&scenario, World::made_by(case, make), case, watch)
+        };
         Self { id, about, expected, run: Box::new(run) }
     }
 
-    pub(crate) fn run(&self, case: &Case<Op, Config>, watch: Watch) -> (Outcome, Record) {
+    pub(crate) fn run(&self, case: &Case<Op, Config>, watch: Watch<'_>) -> (Outcome, Record) {
         (self.run)(case, watch)
     }
 }

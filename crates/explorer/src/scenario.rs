@@ -1,5 +1,6 @@
 //! The scenario: what to try, and what must hold.
 
+use crate::measure::Sample;
 use crate::planted::Planted;
 use checkers::Verdict;
 use history::{History, Outcome};
@@ -164,6 +165,11 @@ pub trait Scenario: Send + Sync + 'static {
     /// After the run: what must have come true since heal.
     fn progress(&self, _run: &Run<Self::Node>) -> Verdict {
         Verdict::Holds
+    }
+
+    /// After a run that holds: what a campaign keeps histograms of.
+    fn measure(&self, _run: &Run<Self::Node>) -> Vec<Sample> {
+        Vec::new()
     }
 
     /// After the run: what clients saw, and what is left.

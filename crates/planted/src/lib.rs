@@ -7,17 +7,18 @@
 use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
-    Bug, Class, conditional_requests, idempotency_key, lease_lock, optimistic, paxos_commit, queue,
-    quorum_register, raft, redlock, saga, session, three_phase_commit, two_phase_commit,
-    versioned_cache, watch,
+    Bug, Class, anti_entropy, conditional_requests, idempotency_key, lease_lock, optimistic,
+    orders_lock, paxos_commit, queue, quorum_register, raft, redlock, row_lock, saga, session,
+    three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
 use scenarios::Bugs;
 use scenarios::bank::Bank;
+use scenarios::data_sync::DataSync;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::login::Logins;
-use scenarios::orders::Orders;
+use scenarios::orders::{Entry, Orders};
 use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
@@ -56,7 +57,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         watch: planted(&watch::COPIES, |bug| Stock::<watch::Node>::exhibit("watch", bug.what)),
         orders_saga: planted(&saga::COPIES, |bug| {
-            Orders::<saga::Node>::exhibit("orders_saga", bug.what)
+            Orders::<saga::Node>::exhibit("orders_saga", Entry::Orchestrator, bug.what)
         }),
         presumed_commit: planted(&two_phase_commit::COPIES, |bug| {
             FreeVotes::<two_phase_commit::Node>::exhibit("presumed_commit", bug.what)
@@ -70,8 +71,17 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         conditional_requests: planted(&conditional_requests::COPIES, |bug| {
             Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
         }),
+        orders_lock: planted(&orders_lock::COPIES, |bug| {
+            Orders::<orders_lock::Node>::exhibit("orders_lock", Entry::Workers, bug.what)
+        }),
+        row_lock: planted(&row_lock::COPIES, |bug| {
+            Stock::<row_lock::Node>::exhibit("row_lock", bug.what)
+        }),
         redlock: planted(&redlock::COPIES, |bug| {
             Redlocks::<redlock::Node>::exhibit("redlock", bug.what)
+        }),
+        data_sync: planted(&anti_entropy::COPIES, |bug| {
+            DataSync::<anti_entropy::Node>::exhibit("data_sync", bug.what)
         }),
         login: planted(&session::COPIES, |bug| Logins::<session::Node>::exhibit("login", bug.what)),
     })

@@ -40,7 +40,7 @@
 //! Holds of one object are disjoint, and their fences increase in the order of their beginnings. A
 //! holder has at most one step open, and at most one hold.
 
-use node::{NodeId, RequestId};
+use node::{Incarnation, NodeId, RequestId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,6 +165,17 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// How long a lease is good for its holder, from before it first asked: a slow holder beside a
+    /// fast server (5.7).
+    pub fn validity(&self) -> Duration {
+        let rho = u64::from(self.drift_ppm.min(1_000_000));
+        let (slow, fast) = (u128::from(1_000_000 - rho), u128::from(1_000_000 + rho));
+        let nanos = self.ttl.as_nanos() * slow / fast;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
 /// A lease as the lock server sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lease {
@@ -229,6 +240,17 @@ pub struct Hold {
     pub until: Duration,
 }
 
+/// One who waits for a lock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Waiter {
+    /// Which lock.
+    pub object: Object,
+    /// Who will hold it.
+    pub owner: NodeId,
+    /// Which of the owner's attempts, by its incarnation and their number in it.
+    pub attempt: (Incarnation, u32),
+}
+
 /// What a running node believes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum View {
@@ -236,8 +258,8 @@ pub enum View {
     LockServer {
         /// Leases that run, by object.
         leases: Vec<Lease>,
-        /// How many owners wait for one.
-        waiting: usize,
+        /// Who waits for which lock, the first in line first.
+        line: Vec<Waiter>,
     },
     /// The store: what it knows is in its log.
     Store,

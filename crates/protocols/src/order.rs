@@ -140,9 +140,27 @@ pub struct Config {
     /// How long the orchestrator waits for an answer before it asks again.
     #[serde(with = "humantime_serde")]
     pub resend: Duration,
-    /// How long an order may go without being paid, before it is given up.
+    /// How long an order may go without being paid, before it is given up; under a lock, how long
+    /// it may be left alone, before somebody is told to see to it.
     #[serde(with = "humantime_serde")]
     pub patience: Duration,
+    /// Where workers share the orders, and lock each that they work on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locks: Option<Locks>,
+}
+
+/// Who may work on orders, and how they keep out of each other's way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Locks {
+    /// The node that grants leases.
+    pub server: NodeId,
+    /// The nodes that clients ask.
+    pub workers: Vec<NodeId>,
+    /// How long a lease lasts, on the lock server's monotonic clock.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+    /// Every monotonic clock runs at a rate within 1 ± this, in parts per million.
+    pub drift_ppm: u32,
 }
 
 /// What a node is.
@@ -154,8 +172,12 @@ pub enum Role {
     Stock,
     /// Keeps customers' coins.
     Payment,
-    /// Ships.
+    /// Ships; under a lock it keeps the state of orders too.
     Shipping,
+    /// Grants leases on orders.
+    LockServer,
+    /// Takes orders, locks each, and sees it to its end.
+    Worker,
 }
 
 /// A step that has taken effect, or been undone.
@@ -183,14 +205,15 @@ pub enum End {
 pub struct Durable {
     /// At a service: what has been done and undone.
     pub moves: Vec<Move>,
-    /// At the orchestrator: what was decided.
+    /// At the orchestrator, or where the state of orders is kept: what was decided.
     pub ends: Vec<(u32, End)>,
 }
 
 /// What a running node believes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct View {
-    /// At the orchestrator: orders that have begun and not ended.
+    /// At the orchestrator, at workers, and where the state of orders is kept: orders that have
+    /// begun and not ended.
     pub open: Vec<u32>,
     /// At stock and payment: what has been taken from each account.
     pub taken: BTreeMap<u16, i64>,

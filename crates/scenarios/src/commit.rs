@@ -258,9 +258,23 @@ pub fn without_node(nodes: &[Config], node: NodeId, least: (usize, usize)) -> Op
     Some(nodes)
 }
 
-/// Whether every call goes to a coordinator and names participants that exist.
+/// Whether every node plays the part that coordinators know it in, and every call goes to a
+/// coordinator and names participants that exist.
 pub fn is_addressed(case: &Case<Op, Config>) -> bool {
     let cast = Cast::of(&case.nodes);
+    let known = (0..).map(NodeId).zip(&case.nodes).all(|(node, config)| match &config.role {
+        Role::Coordinator { participants, acceptors } => {
+            (participants, acceptors) == (&cast.participants, &cast.acceptors)
+                && !participants.contains(&node)
+                && !acceptors.contains(&node)
+        }
+        Role::Participant { .. } => cast.participants.contains(&node),
+        Role::Acceptor => cast.acceptors.contains(&node),
+    });
+    let nodes = cast.coordinators.len() + cast.participants.len() + cast.acceptors.len();
+    if !known || nodes != case.nodes.len() {
+        return false;
+    }
     case.calls.iter().all(|call| {
         let exists = |at| usize::from(at) < cast.participants.len();
         cast.coordinators.contains(&call.to) && call.op.items.iter().all(|item| exists(item.at))

@@ -8,6 +8,7 @@
 //! - **at the end**: what was told to be paid is credited, and charged if it was by card; amounts
 //!   are those that were asked for; nothing that was begun is left undone.
 
+use crate::is_drawn;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Judged, Verdict};
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
@@ -166,7 +167,11 @@ where
 
     /// One of several workers may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        case.nodes.len() > 3 || case.lost().next().is_none()
+        let workers: Vec<NodeId> = (2..case.nodes.len() as u16).map(NodeId).collect();
+        is_drawn(case, &workers, |node, first| {
+            let told = Config { store: STORE, provider: PROVIDER, ..role_of(node, &first) };
+            Config { workers: workers.clone(), ..told }
+        }) && (workers.len() > 1 || case.lost().next().is_none())
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -1,6 +1,6 @@
 //! The lease lock on trial: one holder at a time, growing fences, and no update lost.
 //!
-//! Three judges, each with its own evidence:
+//! Four judges, each with its own evidence:
 //!
 //! - **The durable logs, at every step** ([`Audit`]): every write of the store adds one to what it
 //!   found (no lost update), every request is applied at most once, and what a client was told is
@@ -10,15 +10,19 @@
 //! - **The holders' steps, after the run** ([`holds`]): holds of one object form the history of a
 //!   fenced mutex. A hold is what its holder believes by its own clock (rule 5.7), mapped to global
 //!   time; what a paused holder does after its bound is the fence's business, not the lock's.
+//! - **The line at the lock server, at every step** ([`Line`]): while one waits, nobody else is
+//!   granted the same lock twice.
 //! - **Progress**: with time enough in a lease to work, nothing is left undone at the end, no lock
 //!   is held or waited for, and who asks well after heal is served in time.
 
 mod holds;
+mod line;
 
-use self::holds::holds;
+use self::holds::{Hold, history_of, holds};
+use self::line::Line;
 use checkers::models::FencedMutex;
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Sample, Scenario, Shape};
 use history::{Actor, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
@@ -210,9 +214,14 @@ where
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
         let mut audit = Audit::default();
+        let mut line = Line::default();
         move |scene: &dyn Scene<N>| {
             let verdict = match scene.changed() {
-                Some(SERVER) => audit.server(&N::durable(scene.durable(SERVER))),
+                Some(SERVER) => {
+                    let view = scene.state(SERVER).map(Observe::view);
+                    let verdict = audit.server(&N::durable(scene.durable(SERVER)));
+                    verdict.and_then(|| line.server(view))
+                }
                 Some(STORE) => audit.store(&N::durable(scene.durable(STORE))),
                 _ => Verdict::Holds,
             };
@@ -234,9 +243,8 @@ where
                     let message = format!("{pending} requests are left undone at {node}");
                     Verdict::violated("progress", "request never ends", message)
                 }
-                Some(View::LockServer { leases, waiting }) if leases.len() + waiting > 0 => {
-                    let message =
-                        format!("at the end {waiting} holders wait, and {leases:?} are held");
+                Some(View::LockServer { leases, line }) if leases.len() + line.len() > 0 => {
+                    let message = format!("at the end {line:?} wait, and {leases:?} are held");
                     Verdict::violated("progress", "lock never free", message)
                 }
                 None => Verdict::violated("progress", "node down", format!("{node} is down")),
@@ -250,7 +258,18 @@ where
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        linearizable(&Keyed::new(FencedMutex), &holds(run))
+        linearizable(&Keyed::new(FencedMutex), &history_of(&holds(run)))
+    }
+
+    fn measure(&self, run: &Run<N>) -> Vec<Sample> {
+        let sample = |metric, from, to| Sample::time(metric, Duration::from_nanos(to - from));
+        let of = |hold: &Hold| {
+            [
+                sample("lock_acquire", hold.asked, hold.begin),
+                sample("lock_hold", hold.begin, hold.end),
+            ]
+        };
+        holds(run).iter().flat_map(of).collect()
     }
 }
 
@@ -434,7 +453,6 @@ impl Audit {
 
 #[cfg(test)]
 mod tests {
-    use super::holds::{Hold, history_of};
     use super::*;
     use history::Event;
     use protocols::lease::Applied;
@@ -447,6 +465,7 @@ mod tests {
             object: X,
             owner: NodeId(owner),
             fence,
+            asked: begin,
             begin,
             end,
         };

@@ -2,6 +2,7 @@
 
 pub mod bank;
 mod commit;
+pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
 pub mod login;
@@ -18,6 +19,7 @@ pub mod three_phase_commit;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Planted, Scenario};
+use node::NodeId;
 
 /// Planted bugs of the scenarios that have any, to be registered with them.
 #[derive(Default)]
@@ -52,8 +54,14 @@ pub struct Bugs {
     pub product_page: Vec<Planted<protocols::page::Op, protocols::page::Config>>,
     /// Of `conditional_requests`.
     pub conditional_requests: Vec<Planted<protocols::record::Op, protocols::record::Config>>,
+    /// Of `row_lock`.
+    pub row_lock: Vec<Stock>,
+    /// Of `orders_lock`.
+    pub orders_lock: Vec<Planted<protocols::order::Op, protocols::order::Config>>,
     /// Of `redlock`.
     pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
+    /// Of `data_sync`.
+    pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
     /// Of `login`.
     pub login: Vec<Planted<protocols::login::Op, protocols::login::Config>>,
 }
@@ -101,7 +109,10 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(bank::agreed());
     visit!(product_page::product_page(), bugs.product_page);
     visit!(records::conditional_requests(), bugs.conditional_requests);
+    visit!(stock::row_lock(), bugs.row_lock);
+    visit!(orders::locked(), bugs.orders_lock);
     visit!(redlock::redlock(), bugs.redlock);
+    visit!(data_sync::data_sync(), bugs.data_sync);
     visit!(login::login(), bugs.login);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
@@ -129,12 +140,29 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(product_page::double_delete());
     visitor.visit(records::on_reads());
     visitor.visit(records::retried());
+    visitor.visit(data_sync::wall_clock());
+    visitor.visit(data_sync::lamport());
     visitor.visit(quorum_register::without_write_back());
     visitor.visit(raft::single_server());
+    visitor.visit(stock::pooled());
+    visitor.visit(orders::lock_only());
     visitor.visit(redlock::clock_jump());
     visitor.visit(redlock::amnesiac());
     visitor.visit(redlock::unfenced());
     visitor.visit(login::lock());
+}
+
+/// Whether a case is of a cluster as generators draw them: every node is told what the first one is,
+/// but for the part that `told` makes of its place, and every call goes to one of the `entries`.
+fn is_drawn<Op, C: Clone + PartialEq>(
+    case: &world::Case<Op, C>,
+    entries: &[NodeId],
+    told: impl Fn(NodeId, C) -> C,
+) -> bool {
+    let Some(first) = case.nodes.first() else { return false };
+    let mut nodes = (0..).map(NodeId).zip(&case.nodes);
+    nodes.all(|(node, config)| *config == told(node, first.clone()))
+        && case.calls.iter().all(|call| entries.contains(&call.to))
 }
 
 /// The same, with their types erased.

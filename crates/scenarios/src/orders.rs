@@ -12,28 +12,46 @@
 use checkers::conservation::{Ledger, Reservations};
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
-use protocols::Saga;
-use protocols::naive::SagaUndoInMemory;
-use protocols::order::{Config, Durable, End, Move, Op, Order, Ret, Role, Step, View};
+use protocols::naive::{OrderLockOnly, SagaUndoInMemory};
+use protocols::order::{Config, Durable, End, Locks, Move, Op, Order, Ret, Role, Step, View};
+use protocols::{OrdersLock, Saga};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::{Case, FaultKind, Faults, Kind, Scene};
 
 /// How many customers there are, and at most how many items.
 const ACCOUNTS: u16 = 3;
 const ROLES: [Role; 4] = [Role::Orchestrator, Role::Stock, Role::Payment, Role::Shipping];
 
-/// Orders through one orchestrator, over three services.
+/// The roles where workers share the orders; behind them come the workers.
+const SHARED: [Role; 4] = [Role::LockServer, Role::Stock, Role::Payment, Role::Shipping];
+
+/// ρ: what every monotonic clock may be off where there are leases, in parts per million.
+const DRIFT_PPM: u32 = 50_000;
+
+/// Who takes orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// One orchestrator.
+    Orchestrator,
+    /// Several workers, which lock each order.
+    Workers,
+}
+
+/// Orders over three services.
 pub struct Orders<N> {
     name: &'static str,
     about: &'static str,
     expected: Expected,
+    entry: Entry,
+    /// Kinds that would find it broken for another reason than its own.
+    spared: &'static [FaultKind],
     marks: &'static [&'static str],
     /// Planted bugs of the protocol.
     pub mutants: Vec<Planted<Op, Config>>,
@@ -59,22 +77,61 @@ pub fn saga() -> Orders<Saga> {
             "it was too late to give an order up",
             "the pivot was refused",
         ],
-        ..Orders::exhibit("orders_saga", about)
+        ..Orders::exhibit("orders_saga", Entry::Orchestrator, about)
+    }
+}
+
+/// Leases, fences, and a row for each step (protocols.md P5; systems.md S31, S37).
+pub fn locked() -> Orders<OrdersLock> {
+    let about = "orders by lock, fence and dedupe: each is processed once, whatever leases run out";
+    Orders {
+        expected: Expected::Holds,
+        marks: &[
+            "a grant came too late to be used",
+            "a lease ran out at the lock server",
+            "a smaller fence was refused",
+            "a step was called again",
+            "a worker stopped at its bound",
+            "an order that was left alone was handed on",
+            "an order under way was taken over",
+            "an order was called off",
+            "an order was sold out",
+            "an undo found nothing to undo",
+            "restarted lock server extended a lease",
+            "the pivot was refused",
+        ],
+        ..Orders::exhibit("orders_lock", Entry::Workers, about)
     }
 }
 
 impl<N> Orders<N> {
     /// A protocol that is here to be found broken.
-    pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+    pub fn exhibit(name: &'static str, entry: Entry, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            expected: Expected::Violated,
+            entry,
+            spared: &[],
+            marks: &[],
+            mutants: Vec::new(),
+            node: PhantomData,
+        }
     }
 }
 
 /// The exhibit that keeps in memory what it would have to undo.
 pub fn undo_in_memory() -> Orders<SagaUndoInMemory> {
     let about = "undo without a log: a crash forgets what is to be undone, a lost answer too";
-    Orders::exhibit("naive::saga_undo_in_memory", about)
+    Orders::exhibit("naive::saga_undo_in_memory", Entry::Orchestrator, about)
+}
+
+/// The exhibit that takes a lock for all the protection that an order needs.
+pub fn lock_only() -> Orders<OrderLockOnly> {
+    let about = "a lock alone: its lease runs out in the middle of an order, which is done twice";
+    // What is done twice is to be the lease's doing, and not the network's.
+    let spared = &[FaultKind::Duplicate];
+    Orders { spared, ..Orders::exhibit("naive::order_lock_only", Entry::Workers, about) }
 }
 
 impl<N> Scenario for Orders<N>
@@ -92,19 +149,22 @@ where
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here, and each node has what no other one has.
-        let without = Faults::of(&[
-            FaultKind::WallOffset,
-            FaultKind::WallDrift,
-            FaultKind::WallJump,
-            FaultKind::Retire,
-        ]);
-        Shape {
+        // Nobody reads a wall clock here.
+        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
+        let shape = Shape {
             nodes: ROLES.len() as u16,
-            faults: Faults::ALL.without(without),
+            faults: Faults::ALL.without(wall).without(Faults::of(self.spared)),
             marks: self.marks,
             expected: self.expected,
             ..Shape::default()
+        };
+        match self.entry {
+            // Each node has what no other one has.
+            Entry::Orchestrator => {
+                let retire = Faults::of(&[FaultKind::Retire]);
+                Shape { faults: shape.faults.without(retire), ..shape }
+            }
+            Entry::Workers => Shape { may_lose: 1, rate_ppm: DRIFT_PPM, ..shape },
         }
     }
 
@@ -118,32 +178,78 @@ where
 
     fn cluster(&self, shape: &Shape) -> impl Strategy<Value = Vec<Config>> {
         assert_eq!(usize::from(shape.nodes), ROLES.len());
-        (2..=20u32, 2..=20u32, 10..=100u64, 20..=400u64).prop_map(
-            |(stock, coins, resend, patience)| {
-                let config = |role| Config {
-                    role,
-                    stock: NodeId(1),
-                    payment: NodeId(2),
-                    shipping: NodeId(3),
-                    opening: match role {
-                        Role::Stock => stock,
-                        Role::Payment => coins,
-                        Role::Orchestrator | Role::Shipping => 0,
-                    },
-                    resend: Duration::from_millis(resend),
-                    patience: Duration::from_millis(patience),
-                };
-                ROLES.map(config).to_vec()
-            },
-        )
+        let services = (2..=20u32, 2..=20u32, 10..=100u64, 20..=400u64);
+        let services = services.prop_map(|(stock, coins, resend, patience)| {
+            let config = |role| Config {
+                role,
+                stock: NodeId(1),
+                payment: NodeId(2),
+                shipping: NodeId(3),
+                opening: match role {
+                    Role::Stock => stock,
+                    Role::Payment => coins,
+                    _ => 0,
+                },
+                resend: Duration::from_millis(resend),
+                patience: Duration::from_millis(patience),
+                locks: None,
+            };
+            ROLES.map(config).to_vec()
+        });
+        match self.entry {
+            Entry::Orchestrator => services.boxed(),
+            Entry::Workers => (services, 2..=3u16, 50..=600u64)
+                .prop_map(|(nodes, workers, ttl)| shared(&nodes, workers, ttl))
+                .boxed(),
+        }
     }
 
-    fn entries(&self, _: &[Config], _: u16) -> Vec<NodeId> {
-        vec![NodeId(0)]
+    fn entries(&self, nodes: &[Config], _: u16) -> Vec<NodeId> {
+        match self.entry {
+            Entry::Orchestrator => vec![NodeId(0)],
+            Entry::Workers => workers(nodes),
+        }
+    }
+
+    /// A worker knows nothing that is not elsewhere.
+    fn losable(&self, nodes: &[Config]) -> Vec<NodeId> {
+        workers(nodes)
+    }
+
+    fn without_node(&self, nodes: &[Config], node: NodeId) -> Option<Vec<Config>> {
+        let left = workers(nodes).len().checked_sub(1).filter(|left| *left > 0)?;
+        let ttl = nodes.first()?.locks.as_ref()?.ttl.as_millis() as u64;
+        let is_worker = node.index() >= SHARED.len();
+        is_worker.then(|| shared(nodes, left as u16, ttl))
+    }
+
+    /// One of several workers may be lost.
+    fn valid(&self, case: &CaseFor<Self>) -> bool {
+        let nodes = &case.nodes;
+        let Some(first) = nodes.first() else { return false };
+        let Some(locks) = &first.locks else { return self.entry == Entry::Orchestrator };
+        let (ttl, workers) = (locks.ttl.as_millis() as u64, workers(nodes));
+        self.entry == Entry::Workers
+            && nodes.len() > SHARED.len()
+            && *nodes == shared(nodes, workers.len() as u16, ttl)
+            && first.resend > Duration::ZERO
+            && case.calls.iter().all(|call| workers.contains(&call.to))
+            && (workers.len() > 1 || case.lost().next().is_none())
+            && case.faults.iter().all(|fault| match fault.kind {
+                Kind::Rate { ppm, .. } => ppm.unsigned_abs() <= u64::from(DRIFT_PPM),
+                Kind::Retire { node } | Kind::BitRot { node, permanent: true } => {
+                    workers.contains(&node)
+                }
+                _ => true,
+            })
     }
 
     fn role(&self, nodes: &[Config], node: NodeId) -> String {
         match nodes.get(node.index()) {
+            Some(Config { role: Role::LockServer, .. }) => "lock".to_owned(),
+            Some(Config { role: Role::Worker, .. }) => {
+                format!("worker {}", node.index() - SHARED.len() + 1)
+            }
             Some(config) => format!("{:?}", config.role).to_lowercase(),
             None => node.to_string(),
         }
@@ -165,21 +271,20 @@ where
     }
 
     fn progress(&self, run: &Run<N>) -> Verdict {
-        for node in run.ids() {
-            let open = run.state(node).map(|state| state.view().open).unwrap_or_default();
-            if let Some(number) = open.first() {
+        match open(run) {
+            Some(number) if leases_suffice(run.case) => {
                 let message = format!("order {number} has begun, and not ended");
-                return Verdict::violated("progress", "order never ends", message);
+                Verdict::violated("progress", "order never ends", message)
             }
+            _ => Verdict::Holds,
         }
-        Verdict::Holds
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
         let mut seen = Seen::default();
         let judged = seen.hear(&run.history().events).and_then(|()| {
             run.ids().try_for_each(|node| seen.look_at(run.scene, node))?;
-            if self.progress(run).holds() {
+            if open(run).is_none() {
                 seen.end()?; // what is set aside for an order under way is no leak
             }
             run.ids().try_for_each(|node| match (run.config(node), run.state(node)) {
@@ -189,6 +294,51 @@ where
         });
         Verdict::from(judged)
     }
+}
+
+/// An order that has begun and not ended.
+fn open<N>(run: &Run<N>) -> Option<u32>
+where
+    N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<View = View>,
+{
+    let mut states = run.ids().filter_map(|node| run.state(node));
+    states.find_map(|state| state.view().open.first().copied())
+}
+
+/// Whether workers that get a lease in turn, each after having waited for it (5.7), have the time
+/// for all calls of an order: eight round trips and as many syncs, on any clock within the bound.
+fn leases_suffice(case: &Case<Op, Config>) -> bool {
+    let Some(locks) = case.nodes.first().and_then(|config| config.locks.as_ref()) else {
+        return true; // there are none
+    };
+    let calm = (case.network.slowest + case.sync * 2) * 18 * locks.workers.len() as u32;
+    let (slow, fast) = (1_000_000 - DRIFT_PPM, 1_000_000 + DRIFT_PPM);
+    calm * fast / slow < locks.ttl * slow / fast
+}
+
+/// A cluster with so many workers, and for the rest like these nodes.
+fn shared(nodes: &[Config], workers: u16, ttl: u64) -> Vec<Config> {
+    let services = SHARED.len() as u16;
+    let locks = Locks {
+        server: NodeId(0),
+        workers: (services..services + workers).map(NodeId).collect(),
+        ttl: Duration::from_millis(ttl),
+        drift_ppm: DRIFT_PPM,
+    };
+    let roles = SHARED.into_iter().chain((0..workers).map(|_| Role::Worker));
+    let opening = |role| nodes.iter().find(|config| config.role == role).map(|one| one.opening);
+    let config = |role| Config {
+        role,
+        opening: opening(role).unwrap_or_default(),
+        locks: Some(locks.clone()),
+        ..nodes[0].clone()
+    };
+    roles.map(config).collect()
+}
+
+fn workers(nodes: &[Config]) -> Vec<NodeId> {
+    let ids = (0u16..).map(NodeId).zip(nodes);
+    ids.filter(|(_, config)| config.role == Role::Worker).map(|(id, _)| id).collect()
 }
 
 /// The order of that number: most are for the same item, and no two customers are as greedy.

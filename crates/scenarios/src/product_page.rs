@@ -10,6 +10,7 @@
 //! - **at the end**: caches have the newest versions or nothing; what was told to be written is
 //!   there; nothing that was begun is left undone.
 
+use crate::is_drawn;
 use checkers::cache::Cache;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Verdict};
@@ -171,7 +172,17 @@ where
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         let mut asked = BTreeMap::new();
         let lost: Vec<NodeId> = case.lost().collect();
-        with_role(&case.nodes, Role::Front).any(|front| !lost.contains(&front))
+        let fronts: Vec<NodeId> = with_role(&case.nodes, Role::Front).collect();
+        let caches = (case.nodes.len() - fronts.len()).saturating_sub(1) as u16;
+        is_drawn(case, &fronts, |node, first| {
+            let role = match node {
+                DATABASE => Role::Database,
+                NodeId(at) if at <= caches => Role::Cache,
+                _ => Role::Front,
+            };
+            Config { role, database: DATABASE, caches, ..first }
+        }) && caches > 0
+            && fronts.iter().any(|front| !lost.contains(front))
             && case.calls.iter().all(|call| *asked.entry(call.client).or_insert(call.to) == call.to)
     }
 

@@ -9,6 +9,7 @@
 //! - **at the end**: what was told to be accepted is done or among the dead letters; queues, outbox
 //!   and tasks are empty, and nobody waits.
 
+use crate::is_drawn;
 use checkers::delivery::Delivery;
 use checkers::{Anomaly, Judged, Verdict};
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
@@ -179,7 +180,20 @@ where
 
     /// One of several workers may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        with_role(&case.nodes, Role::Worker).count() > 1 || case.lost().next().is_none()
+        let fronts: Vec<NodeId> = with_role(&case.nodes, Role::Front).collect();
+        is_drawn(case, &fronts, |node, first| {
+            let role = match node {
+                BROKER => Role::Broker,
+                STORE => Role::Store,
+                _ if fronts.contains(&node) => Role::Front,
+                _ => Role::Worker,
+            };
+            Config { role, broker: BROKER, store: STORE, ..first }
+        }) && match with_role(&case.nodes, Role::Worker).count() {
+            0 => false,
+            1 => case.lost().next().is_none(),
+            _ => true,
+        }
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

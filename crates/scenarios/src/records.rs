@@ -8,6 +8,7 @@
 //! - **at the end**: each record's history is linearizable, with what the origin is left with as
 //!   the last one to look; what was done is there; nothing that was begun is left undone.
 
+use crate::is_drawn;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Model, Verdict, linearizable};
 use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
@@ -153,7 +154,10 @@ where
 
     /// One of several agents may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        case.nodes.len() > 2 || case.lost().next().is_none()
+        is_drawn(case, &self.entries(&case.nodes, 0), |node, first| {
+            let role = if node == ORIGIN { Role::Origin } else { Role::Agent };
+            Config { role, origin: ORIGIN, ..first }
+        }) && (case.nodes.len() > 2 || case.lost().next().is_none())
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

@@ -15,9 +15,9 @@ use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
-use protocols::naive::{OptimisticByValue, OptimisticGetSet, WatchWithoutExec};
+use protocols::naive::{OptimisticByValue, OptimisticGetSet, RowLockPooled, WatchWithoutExec};
 use protocols::stock::{Config, Durable, Item, Op, Ret, Role, Row, View};
-use protocols::{Optimistic, Watch};
+use protocols::{Optimistic, RowLock, Watch};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -71,6 +71,24 @@ pub fn watch() -> Stock<Watch> {
     }
 }
 
+/// SELECT … FOR UPDATE (protocols.md P5, and 6.3).
+pub fn row_lock() -> Stock<RowLock> {
+    let about = "SELECT FOR UPDATE, UPDATE, COMMIT on a connection of one's own: linearizable";
+    Stock {
+        expected: Expected::Holds,
+        marks: &[
+            "a COMMIT was not answered",
+            "a closed connection was used",
+            "a lock was not granted in time",
+            "a transaction found its operation done",
+            "a transaction waited in line",
+            "an update was rolled back",
+            "sold out",
+        ],
+        ..Stock::exhibit("row_lock", about)
+    }
+}
+
 impl<N> Stock<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
@@ -95,6 +113,12 @@ pub fn by_value() -> Stock<OptimisticByValue> {
 pub fn without_exec() -> Stock<WatchWithoutExec> {
     let about = "WATCH, MULTI, SET and no EXEC: what is told to be done is queued, and never done";
     Stock::exhibit("naive::watch_without_exec", about)
+}
+
+/// The exhibit whose lock is one connection's and whose effects are another's.
+pub fn pooled() -> Stock<RowLockPooled> {
+    let about = "a session's lock through a pool of connections: whoever shares the session has it";
+    Stock::exhibit("naive::row_lock_pooled", about)
 }
 
 impl<N> Scenario for Stock<N>

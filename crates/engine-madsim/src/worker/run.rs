@@ -12,7 +12,7 @@ use super::scene::View;
 use super::stage::{Event, Shared, Stage};
 use super::streams::{config, ip, stirred};
 use checkers::Verdict;
-use explorer::judge::{catch, ended};
+use explorer::judge::{catch, conclude, ended};
 use explorer::{CaseFor, Outcome, Record, Run, Scenario};
 use madsim::runtime::Runtime;
 use madsim::time::{Instant, Sleep, TimeHandle};
@@ -58,16 +58,11 @@ pub(super) fn run_after<S: Scenario>(
     let mut invariant = scenario.invariant();
     let verdict = play(&runtime, &stage, NOBODY, |stage| judge(stage, &mut invariant));
     let stage = &mut *stage.borrow_mut();
-    let verdict = {
+    let (verdict, samples) = {
         let view = View::new(stage, None);
         let run = Run { case, scene: &view };
-        let judged = || {
-            verdict
-                .and_then(|| ended(stage.end))
-                .and_then(|| scenario.check(&run))
-                .and_then(|| scenario.progress(&run))
-        };
-        catch(judged).unwrap_or_else(|panic| panic.verdict(None))
+        let judged = || conclude(scenario, &run, verdict.and_then(|| ended(stage.end)));
+        catch(judged).unwrap_or_else(|panic| (panic.verdict(None), Vec::new()))
     };
     let operations = Run { case, scene: &View::new(stage, None) }.counts();
     let marks = stage.marks.iter().map(|(mark, times)| (Cow::Borrowed(*mark), *times)).collect();
@@ -81,6 +76,7 @@ pub(super) fn run_after<S: Scenario>(
         effective: stage.plan.effects(),
         marks,
         uses: stage.uses,
+        samples,
     };
     let record = Record {
         events: stage.trace.events.take().unwrap_or_default(),

@@ -38,13 +38,6 @@ enum Phase {
     Writing { value: u64 },
 }
 
-/// 5.7, with ρ in parts per million: a slow holder beside a fast server.
-fn validity(config: &Config) -> Duration {
-    let rho = u64::from(config.drift_ppm.min(1_000_000));
-    let nanos = config.ttl.as_nanos() * u128::from(1_000_000 - rho) / u128::from(1_000_000 + rho);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
 impl Holder {
     pub(super) fn new(config: &Config) -> Self {
         Self { config: config.clone(), seq: 0, queue: VecDeque::new(), attempt: None }
@@ -72,7 +65,7 @@ impl Holder {
         self.seq += 1;
         let req = ReqId { incarnation: cx.incarnation(), seq: self.seq };
         // 5.7: from before the request leaves for the first time.
-        let until = cx.now() + validity(&self.config);
+        let until = cx.now() + self.config.validity();
         let step = Some(cx.invoke(Op::Acquire(object)));
         let phase = Phase::Acquiring;
         self.attempt = Some(Attempt { object, req, until, fence: 0, nth: 0, phase, step });

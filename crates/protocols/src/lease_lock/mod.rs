@@ -77,7 +77,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use super::lease::{Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View};
+use super::lease::{
+    Applied, Config, Durable, Hold, Lease, Object, Op, Ret, Role, Stored, View, Waiter,
+};
 use holder::Holder;
 use node::{Cx, Incarnation, Node, NodeId, Observe, RequestId, Step, StepId};
 use serde::{Deserialize, Serialize};
@@ -174,6 +176,30 @@ pub enum LeaseLock {
 }
 
 type Context = Cx<LeaseLock>;
+
+/// For clusters of other protocols that have a lock server among their nodes.
+impl LeaseLock {
+    /// 5.1: what this owner's attempt of that number sends to the lock server.
+    pub fn acquire(object: Object, attempt: (Incarnation, u32), ttl: Duration) -> Msg {
+        let (incarnation, seq) = attempt;
+        Msg::Acquire { object, req: ReqId { incarnation, seq }, ttl }
+    }
+
+    /// 5.1: whose attempt has got which fence, if that is what the lock server says.
+    pub fn granted(msg: &Msg) -> Option<(Object, (Incarnation, u32), u64)> {
+        match *msg {
+            Msg::Granted { object, req, fence } => {
+                Some((object, (req.incarnation, req.seq), fence))
+            }
+            _ => None,
+        }
+    }
+
+    /// 5.4: the owner gives it back.
+    pub fn release(object: Object, fence: u64) -> Msg {
+        Msg::Release { object, fence }
+    }
+}
 
 impl Node for LeaseLock {
     type Config = Config;

@@ -42,7 +42,12 @@ impl LockServer {
     }
 
     pub(super) fn view(&self) -> View {
-        View::LockServer { leases: self.leases(), waiting: self.line.len() }
+        let waiter = |w: &Waiting| Waiter {
+            object: w.object,
+            owner: w.owner,
+            attempt: (w.req.incarnation, w.req.seq),
+        };
+        View::LockServer { leases: self.leases(), line: self.line.iter().map(waiter).collect() }
     }
 
     pub(super) fn on_start(&mut self, log: &[Record], cx: &mut Context) {

@@ -128,7 +128,7 @@ impl Node for Saga {
     fn new(_: NodeId, config: &Config) -> Self {
         match config.role {
             Role::Orchestrator => Self::Orchestrator(Orchestrator::new(config)),
-            Role::Stock | Role::Payment | Role::Shipping => Self::Service(Service::new(config)),
+            _ => Self::Service(Service::new(config)),
         }
     }
 

@@ -22,6 +22,7 @@ fn config(role: Role) -> Config {
         opening: 3,
         resend: Duration::from_millis(10),
         patience: Duration::from_millis(100),
+        locks: None,
     }
 }
 
@@ -43,7 +44,7 @@ impl Machine {
             Role::Orchestrator => ORCHESTRATOR,
             Role::Stock => STOCK,
             Role::Payment => PAYMENT,
-            Role::Shipping => SHIPPING,
+            _ => SHIPPING,
         };
         let here = Here { me, ..Here::default() };
         Self { node: Saga::new(me, &config(role)), role, log: Vec::new(), here }

@@ -12,15 +12,15 @@ pub(super) struct Hold {
     pub(super) object: Object,
     pub(super) owner: NodeId,
     pub(super) fence: u64,
+    /// When its owner began to ask for it.
+    pub(super) asked: u64,
     pub(super) begin: u64,
     pub(super) end: u64,
 }
 
-/// The history of a fenced mutex that the holders' steps tell. A hold begins when its grant was
+/// The holds that the holders' steps tell. A hold begins when its grant was
 /// handled, and ends when its `Release` was sent or at its own bound, whichever was first.
-pub(super) fn holds<N: Node<Config = Config, Op = Op, Ret = Ret>>(
-    run: &Run<N>,
-) -> History<(Object, FencedOp), FencedRet> {
+pub(super) fn holds<N: Node<Config = Config, Op = Op, Ret = Ret>>(run: &Run<N>) -> Vec<Hold> {
     let mut holds: Vec<Hold> = Vec::new();
     let history = run.history();
     for operation in history.operations() {
@@ -32,9 +32,10 @@ pub(super) fn holds<N: Node<Config = Config, Op = Op, Ret = Ret>>(
                     let local = u64::try_from(local.as_nanos()).unwrap_or(u64::MAX);
                     run.clock(owner).map_or(local, |clock| clock.global(local))
                 };
-                let begin = global(from);
+                let asked = history.events[operation.invoked].at;
+                let begin = global(from).max(asked);
                 let end = global(until).max(begin);
-                holds.push(Hold { object: *object, owner, fence: *fence, begin, end });
+                holds.push(Hold { object: *object, owner, fence: *fence, asked, begin, end });
             }
             (Op::Release { object, fence }, _) => {
                 let sent = history.events[operation.invoked].at;
@@ -48,10 +49,10 @@ pub(super) fn holds<N: Node<Config = Config, Op = Op, Ret = Ret>>(
             _ => {}
         }
     }
-    history_of(&holds)
+    holds
 }
 
-/// Each hold as an `Acquire` and a `Release` that take no time.
+/// The history of a fenced mutex: each hold as an `Acquire` and a `Release` that take no time.
 pub(super) fn history_of(holds: &[Hold]) -> History<(Object, FencedOp), FencedRet> {
     let mut points = Vec::with_capacity(2 * holds.len());
     for hold in holds {

@@ -40,3 +40,35 @@ fn in_a_share_of_cases_only_a_core_heals() {
     let share = core.count();
     assert!((50..250).contains(&share), "{share} of 1000 cases");
 }
+
+/// A case in which the last node plays the first one's part, if its nodes play parts.
+fn miscast(mut case: toml::Table) -> Option<toml::Table> {
+    let nodes = case.get_mut("nodes")?.as_array_mut()?;
+    let part = nodes.first()?.get("role")?.clone();
+    let last = nodes.last_mut()?.as_table_mut()?;
+    let before = last.insert("role".to_owned(), part.clone())?;
+    (before != part).then_some(case)
+}
+
+#[test]
+fn a_case_that_nobody_draws_is_refused_and_not_judged() {
+    let path = std::path::Path::new("miscast.toml");
+    let mut refused = 0;
+    for scenario in scenarios::registry() {
+        let text = scenario.case_text(Seed(7), &Narrow::default());
+        let drawn = text.parse().expect("a case is TOML");
+        let Some(case) = miscast(drawn) else { continue };
+        let mut repro = toml::Table::new();
+        repro.insert("version".into(), 1.into());
+        for (key, value) in [("status", "open"), ("signature", "a / b"), ("message", "m")] {
+            repro.insert(key.into(), value.into());
+        }
+        repro.insert("digest".into(), "0000000000000000".into());
+        repro.insert("tribunal".into(), "0.1.0".into());
+        repro.insert("case".into(), case.into());
+        let answer = scenario.replay(path, &repro.to_string());
+        assert!(answer.is_err(), "{}: {:?}", scenario.name(), answer.map(|r| r.outcome.verdict));
+        refused += 1;
+    }
+    assert!(refused > 20, "{refused} scenarios have roles");
+}

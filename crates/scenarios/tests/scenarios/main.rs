@@ -4,6 +4,7 @@
 mod bytes;
 mod commit;
 mod controls;
+mod data_sync;
 mod generator;
 mod lease_lock;
 mod login;

@@ -1,10 +1,10 @@
 //! Orders: what a calm saga costs, a small campaign, and what must be found.
 
 use crate::{campaign, ms, signatures};
-use explorer::{AnyScenario, Narrow, judge_recorded};
+use explorer::{AnyScenario, Narrow, Scenario, judge_recorded};
 use node::NodeId;
-use protocols::order::{Config, Op, Order, Role};
-use scenarios::orders::{saga, undo_in_memory};
+use protocols::order::{Config, Locks, Op, Order, Role};
+use scenarios::orders::{lock_only, locked, saga, undo_in_memory};
 use std::time::Duration;
 use world::case::CASE_VERSION;
 use world::{Call, Case, Clients, Happening, Network, Seed};
@@ -26,6 +26,7 @@ fn calm(stock: u32, coins: u32) -> Case<Op, Config> {
         opening,
         resend: ms(50),
         patience: ms(100),
+        locks: None,
     });
     Case {
         version: CASE_VERSION,
@@ -52,7 +53,16 @@ fn calm(stock: u32, coins: u32) -> Case<Op, Config> {
 /// What a calm case costs, in order: who sends, forces or writes what.
 #[track_caller]
 fn costs(case: &Case<Op, Config>, expected: &[(NodeId, Happening, &str)]) {
-    let (outcome, record) = judge_recorded(&saga(), case);
+    paid(&saga(), case, expected);
+}
+
+#[track_caller]
+fn paid<S>(scenario: &S, case: &Case<Op, Config>, expected: &[(NodeId, Happening, &str)])
+where
+    S: Scenario,
+    S::Node: node::Node<Op = Op, Config = Config>,
+{
+    let (outcome, record) = judge_recorded(scenario, case);
     assert!(outcome.verdict.holds(), "{}", outcome.verdict);
     let costs = [Happening::Send, Happening::Force, Happening::Persist, Happening::Snapshot];
     let paid = record.events.iter().filter(|event| costs.contains(&event.what));
@@ -116,6 +126,75 @@ fn p14_an_order_that_is_sold_out_costs_2_messages_and_3_forces() {
     costs(&calm(1, 2), &[call(STOCK, "Started", DO), end].concat());
 }
 
+const WORKER: NodeId = NodeId(4);
+
+/// The same with a lock server in the orchestrator's place, and two workers.
+fn calm_under_a_lock(stock: u32, coins: u32) -> Case<Op, Config> {
+    let mut case = calm(stock, coins);
+    let locks = Locks {
+        server: ORCHESTRATOR,
+        workers: vec![WORKER, NodeId(5)],
+        ttl: ms(300),
+        drift_ppm: 50_000,
+    };
+    case.scenario = "orders_lock".into();
+    case.nodes[0].role = Role::LockServer;
+    case.nodes.iter_mut().for_each(|config| config.locks = Some(locks.clone()));
+    let worker = Config { role: Role::Worker, ..case.nodes[0].clone() };
+    case.nodes.extend([worker.clone(), worker]);
+    case.calls[0].to = WORKER;
+    case
+}
+
+/// A worker's call and its answer, with what is forced between them.
+fn under_a_lock(at: NodeId, names: [&'static str; 3]) -> Vec<(NodeId, Happening, &'static str)> {
+    let [call, record, answer] = names;
+    vec![
+        (WORKER, Happening::Send, call),
+        (at, Happening::Force, record),
+        (at, Happening::Send, answer),
+    ]
+}
+
+const WRITE: [&str; 3] = ["Write", "Wrote", "State"];
+
+fn release() -> Vec<(NodeId, Happening, &'static str)> {
+    vec![(WORKER, Happening::Send, "Lock"), (ORCHESTRATOR, Happening::Persist, "Lock")]
+}
+
+/// Acquire, read, three writes and three steps: 17 messages and 8 forces; the release is lazy.
+#[test]
+fn p14_an_order_under_a_lock_costs_17_messages_and_8_forces() {
+    let expected = [
+        under_a_lock(ORCHESTRATOR, ["Lock", "Lock", "Lock"]),
+        under_a_lock(SHIPPING, ["Read", "Token", "State"]),
+        under_a_lock(SHIPPING, WRITE),
+        under_a_lock(STOCK, DO),
+        under_a_lock(PAYMENT, DO),
+        under_a_lock(SHIPPING, WRITE),
+        under_a_lock(STOCK, DO),
+        under_a_lock(SHIPPING, WRITE),
+        release(),
+    ];
+    paid(&locked(), &calm_under_a_lock(2, 2), &expected.concat());
+}
+
+/// 15 messages and 7 forces.
+#[test]
+fn p14_a_refused_charge_under_a_lock_costs_15_messages_and_7_forces() {
+    let expected = [
+        under_a_lock(ORCHESTRATOR, ["Lock", "Lock", "Lock"]),
+        under_a_lock(SHIPPING, ["Read", "Token", "State"]),
+        under_a_lock(SHIPPING, WRITE),
+        under_a_lock(STOCK, DO),
+        under_a_lock(PAYMENT, DO),
+        under_a_lock(STOCK, ["Undo", "Undid", "Undone"]),
+        under_a_lock(SHIPPING, WRITE),
+        release(),
+    ];
+    paid(&locked(), &calm_under_a_lock(2, 1), &expected.concat());
+}
+
 fn narrow(mutant: &str) -> Narrow {
     Narrow { mutant: Some(mutant.parse().expect("a planted bug")), ..Narrow::default() }
 }
@@ -123,12 +202,14 @@ fn narrow(mutant: &str) -> Narrow {
 #[test]
 fn a_small_campaign_holds() {
     campaign(&saga(), 2_000, Narrow::default()).assert_holds();
+    campaign(&locked(), 2_000, Narrow::default()).assert_holds();
 }
 
 #[test]
 fn a_few_faults_do_not_break_it() {
     let few = Narrow { max_faults: Some(3), ..Narrow::default() };
-    campaign(&saga(), 1_000, few).assert_holds();
+    campaign(&saga(), 1_000, few.clone()).assert_holds();
+    campaign(&locked(), 1_000, few).assert_holds();
 }
 
 #[test]
@@ -147,6 +228,7 @@ fn planted_bugs_are_found_by_the_property_that_they_break() {
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
     campaign(&saga(), 1_000, narrow("handle_twice")).assert_holds();
+    campaign(&locked(), 1_000, narrow("handle_twice")).assert_holds();
 }
 
 /// The exhibit shows its errors, and small.
@@ -159,5 +241,29 @@ fn undo_in_memory_is_found_and_made_small() {
         let small = undo_in_memory().exhibit(found.seed, &Narrow::default(), true);
         let (calls, faults) = small.expect("it fails").after;
         assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
+    }
+}
+
+/// A lease runs out in the middle of an order, and all is done again; or nobody ends it.
+#[test]
+fn a_lock_alone_is_found_and_made_small() {
+    let report = campaign(&lock_only(), 1_000, Narrow::default());
+    for error in ["conservation / reserved twice", "conservation / leaked reservation"] {
+        let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
+        let found = found.unwrap_or_else(|| panic!("no {error}"));
+        let small = lock_only().exhibit(found.seed, &Narrow::default(), true);
+        let (calls, faults) = small.expect("it fails").after;
+        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
+    }
+}
+
+#[test]
+fn planted_bugs_under_a_lock_are_found() {
+    for (mutant, signature) in [
+        ("send_before_force(Did)", "conservation / paid without reservation"),
+        ("forget_timer(Left)", "progress / order never ends"),
+    ] {
+        let found = signatures(&campaign(&locked(), 1_000, narrow(mutant)));
+        assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
     }
 }

@@ -4,7 +4,7 @@ use crate::ms;
 use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge_recorded};
 use node::NodeId;
 use protocols::stock::{Config, Item, Op, Role};
-use scenarios::stock::{by_value, get_set, optimistic, watch, without_exec};
+use scenarios::stock::{by_value, get_set, optimistic, pooled, row_lock, watch, without_exec};
 use std::time::Duration;
 use world::case::CASE_VERSION;
 use world::{Call, Case, Clients, Happening, Network, Seed};
@@ -103,10 +103,44 @@ fn what_a_calm_sale_under_watch_costs() {
     assert_eq!(named(&paid), expected);
 }
 
+/// Open, lock, update and commit with their answers, and close: 9 messages, 1 force.
+#[test]
+fn what_a_calm_sale_under_a_row_lock_costs() {
+    let paid = costs(&row_lock(), &case("row_lock", &[Op::Sell { item: Item(0) }]));
+    let expected = [
+        (WORKER, Happening::Send, "Open"),
+        (STORE, Happening::Send, "Opened"),
+        (WORKER, Happening::Send, "Run"),
+        (STORE, Happening::Send, "Ran"),
+        (WORKER, Happening::Send, "Run"),
+        (STORE, Happening::Send, "Ran"),
+        (WORKER, Happening::Send, "Run"),
+        (STORE, Happening::Force, "Committed"),
+        (STORE, Happening::Send, "Ran"),
+        (WORKER, Happening::Send, "Close"),
+    ];
+    assert_eq!(named(&paid), expected);
+}
+
+/// A look takes no lock: 5 messages.
+#[test]
+fn what_a_calm_look_past_a_row_lock_costs() {
+    let paid = costs(&row_lock(), &case("row_lock", &[Op::Look { item: Item(0) }]));
+    let expected = [
+        (WORKER, Happening::Send, "Open"),
+        (STORE, Happening::Send, "Opened"),
+        (WORKER, Happening::Send, "Run"),
+        (STORE, Happening::Send, "Ran"),
+        (WORKER, Happening::Send, "Close"),
+    ];
+    assert_eq!(named(&paid), expected);
+}
+
 #[test]
 fn small_campaigns_hold() {
     explore(&optimistic(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
     explore(&watch(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    explore(&row_lock(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
 }
 
 /// Found within so many cases, and made as small as this: operations and faults.
@@ -132,4 +166,9 @@ fn the_same_value_again_is_not_the_same_value_still() {
 #[test]
 fn without_exec_nothing_is_done() {
     is_found(&without_exec(), 100, "linearizable / not linearizable", (2, 0));
+}
+
+#[test]
+fn a_session_is_whoever_the_pool_lends_it_to() {
+    is_found(&pooled(), 100, "linearizable / not linearizable", (2, 0));
 }

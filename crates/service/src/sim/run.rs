@@ -83,6 +83,7 @@ where
         effective,
         marks: Vec::new(),
         uses: Uses::default(),
+        samples: Vec::new(),
     };
     let faults = case.faults.iter().zip(&state.struck);
     let record = Record {

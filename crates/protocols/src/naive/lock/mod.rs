@@ -378,7 +378,7 @@ impl<R: Rules> Observe for Lock<R> {
         match self.config.role {
             Role::LockServer => View::LockServer {
                 leases: self.held.iter().map(|held| held.lease).collect(),
-                waiting: 0,
+                line: Vec::new(),
             },
             Role::Store => View::Store,
             Role::Holder => {
