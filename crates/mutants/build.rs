@@ -63,6 +63,7 @@ const PROTOCOLS: &[Protocol] = &[
     Protocol { name: "versioned_cache", node: "VersionedCache", module: "", shared: "page" },
     Protocol { name: "redlock", node: "Redlock", module: "", shared: "key" },
     Protocol { name: "anti_entropy", node: "AntiEntropy", module: "", shared: "sync" },
+    Protocol { name: "session", node: "Sessions", module: "", shared: "login" },
 ];
 
 /// What the head of a patch must say, after its first line: `<id>: <what it does>`.

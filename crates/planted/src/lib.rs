@@ -8,7 +8,7 @@ use explorer::scenario::{ConfigOf, OpOf};
 use explorer::{AnyScenario, Expected, Planted, Scenario};
 use mutants::{
     Bug, Class, anti_entropy, conditional_requests, idempotency_key, lease_lock, optimistic,
-    orders_lock, paxos_commit, queue, quorum_register, raft, redlock, row_lock, saga,
+    orders_lock, paxos_commit, queue, quorum_register, raft, redlock, row_lock, saga, session,
     three_phase_commit, two_phase_commit, versioned_cache, watch,
 };
 use protocols::replicated::Registers;
@@ -17,6 +17,7 @@ use scenarios::bank::Bank;
 use scenarios::data_sync::DataSync;
 use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
+use scenarios::login::Logins;
 use scenarios::orders::{Entry, Orders};
 use scenarios::orders_2pc;
 use scenarios::product_page::ProductPages;
@@ -86,6 +87,7 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         data_sync: planted(&anti_entropy::COPIES, |bug| {
             DataSync::<anti_entropy::Node>::exhibit("data_sync", bug.what)
         }),
+        login: planted(&session::COPIES, |bug| Logins::<session::Node>::exhibit("login", bug.what)),
     })
 }
 

@@ -5,6 +5,7 @@ mod commit;
 pub mod data_sync;
 pub mod idempotency;
 pub mod lease_lock;
+pub mod login;
 pub mod orders;
 pub mod orders_2pc;
 pub mod paxos_commit;
@@ -64,6 +65,8 @@ pub struct Bugs {
     pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
     /// Of `orders_2pc`.
     pub orders_2pc: Vec<Commit>,
+    /// Of `login`.
+    pub login: Vec<Planted<protocols::login::Op, protocols::login::Config>>,
 }
 
 type Commit = Planted<protocols::commit::Op, protocols::commit::Config>;
@@ -114,6 +117,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(redlock::redlock(), bugs.redlock);
     visit!(data_sync::data_sync(), bugs.data_sync);
     visit!(orders_2pc::orders_2pc(), bugs.orders_2pc);
+    visit!(login::login(), bugs.login);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
     visitor.visit(two_phase_commit::version_c());
@@ -150,6 +154,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(redlock::amnesiac());
     visitor.visit(redlock::unfenced());
     visitor.visit(orders_2pc::forgetful());
+    visitor.visit(login::lock());
 }
 
 /// Whether a case is of a cluster as generators draw them: every node is told what the first one is,

@@ -8,19 +8,19 @@
 //! - **R1** Upon receiving `Set{name, token}` (`SET name token NX PX ttl`): if the key is there and
 //!   has not run out, refuse; else set it, to run out one TTL later **on the wall clock**.
 //! - **R2** Upon receiving `Release{name, token}`: compare, then delete.
-//! - **R3** Upon receiving `Extend{name, token}`: compare, then let it last a TTL from now; one that
-//!   has run out is refused.
-//! - **R4** Keys are in memory alone. After a restart a server is silent for a TTL, on its monotonic
-//!   clock: what it has forgotten has run out by then ("delayed restart").
+//! - **R3** Upon receiving `Extend{name, token}`: compare, then let it last a TTL from now; one
+//!   that has run out is refused.
+//! - **R4** Keys are in memory alone. After a restart a server is silent for a TTL, on its
+//!   monotonic clock: what it has forgotten has run out by then ("delayed restart").
 //!
 //! # Holder
 //!
 //! Upon receiving `Increment(object)` from a client: acquire, read, work, write, release, reply.
 //!
-//! - **R5** Acquire: a token of its own, `Set` to all servers at once. A majority of N that says yes
-//!   is a hold until `ttl − drift` after the first `Set` was sent, on the holder's monotonic clock;
-//!   a majority that comes after this bound is none. Servers are counted, not answers, and only
-//!   those to this token.
+//! - **R5** Acquire: a token of its own, `Set` to all servers at once. A majority of N that says
+//!   yes is a hold until `ttl − drift` after the first `Set` was sent, on the holder's monotonic
+//!   clock; a majority that comes after this bound is none. Servers are counted, not answers, and
+//!   only those to this token.
 //! - **R6** Without a majority after `patience`, or when so many refuse that there will be none:
 //!   `Release` to **all** servers, those that said nothing too, and a new attempt after a random
 //!   time.
@@ -59,10 +59,10 @@
 //!
 //! # Promises
 //!
-//! **In a restricted profile**: no wall clock jumps, and no clock's rate is further off than `drift`
-//! allows for. There the holds of one object are disjoint, under any loss, duplication, reordering,
-//! delay, pause, crash and power loss, wherever wall clocks stand; and with a majority of servers
-//! somebody gets a free lock.
+//! **In a restricted profile**: no wall clock jumps, and no clock's rate is further off than
+//! `drift` allows for. There the holds of one object are disjoint, under any loss, duplication,
+//! reordering, delay, pause, crash and power loss, wherever wall clocks stand; and with a majority
+//! of servers somebody gets a free lock.
 //!
 //! **Cannot**: survive a wall clock that jumps (`naive::redlock_clock_jump`), or a restart that is
 //! not delayed (`naive::redlock_amnesiac`); keep a paused holder, or a late message, from writing

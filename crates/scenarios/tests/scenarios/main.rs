@@ -7,6 +7,7 @@ mod controls;
 mod data_sync;
 mod generator;
 mod lease_lock;
+mod login;
 mod orders;
 mod orders_2pc;
 mod paxos_commit;
