@@ -104,7 +104,7 @@ fn main() -> ExitCode {
     let all: Vec<String> = ids.iter().map(|id| id.to_uppercase()).collect();
     let _ = write!(
         generated,
-        "/// Every planted bug.\npub const ALL: [Bug; {}] = [{}];\n",
+        "/// Every planted bug.\npub static ALL: [Bug; {}] = [{}];\n",
         all.len(),
         all.join(", ")
     );
