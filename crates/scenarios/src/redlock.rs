@@ -13,7 +13,7 @@
 
 use checkers::models::{Mutex, MutexOp, MutexRet};
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Expected, Planted, Run, Sample, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
@@ -282,7 +282,18 @@ where
     }
 
     fn check(&self, run: &Run<N>) -> Verdict {
-        linearizable(&Keyed::new(Mutex), &holds(run))
+        linearizable(&Keyed::new(Mutex), &history_of(&holds(run)))
+    }
+
+    fn measure(&self, run: &Run<N>) -> Vec<Sample> {
+        let sample = |metric, from, to| Sample::time(metric, Duration::from_nanos(to - from));
+        let of = |hold: &Hold| {
+            [
+                sample("lock_acquire", hold.asked, hold.begin),
+                sample("lock_hold", hold.begin, hold.end),
+            ]
+        };
+        holds(run).iter().flat_map(of).collect()
     }
 }
 
@@ -321,12 +332,14 @@ fn has_time<Op>(case: &world::Case<Op, Config>) -> bool {
 struct Hold {
     object: Object,
     token: Token,
+    /// When it was asked for.
+    asked: u64,
     begin: u64,
     end: u64,
 }
 
-/// The history of a mutex that the holders' steps tell.
-fn holds<N>(run: &Run<N>) -> History<(Object, MutexOp), MutexRet>
+/// The holds that the holders' steps tell of.
+fn holds<N>(run: &Run<N>) -> Vec<Hold>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret>,
 {
@@ -349,8 +362,10 @@ where
                     // An extension in time.
                     Some(hold) if from < hold.end => hold.end = hold.end.max(until),
                     _ => {
-                        let (begin, end) = (from, until.max(from));
-                        holds.push(Hold { object: *object, token: *token, begin, end });
+                        let asked = history.events[operation.invoked].at;
+                        let begin = from.max(asked);
+                        let end = until.max(begin);
+                        holds.push(Hold { object: *object, token: *token, asked, begin, end });
                     }
                 }
             }
@@ -364,10 +379,10 @@ where
             _ => {}
         }
     }
-    history_of(&holds)
+    holds
 }
 
-/// Each hold as an `Acquire` and a `Release` that take no time, by an owner of its own.
+/// The history of a mutex: each hold as an `Acquire` and a `Release` that take no time, by an owner of its own.
 fn history_of(holds: &[Hold]) -> History<(Object, MutexOp), MutexRet> {
     let mut points = Vec::with_capacity(2 * holds.len());
     for (owner, hold) in (0u64..).zip(holds) {
@@ -473,6 +488,7 @@ mod tests {
         let hold = |(seq, &(holder, begin, end)): (u32, &(u16, u64, u64))| Hold {
             object: X,
             token: token(holder, seq),
+            asked: begin,
             begin,
             end,
         };
