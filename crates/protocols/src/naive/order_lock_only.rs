@@ -2,8 +2,8 @@
 //!
 //! # What the article says
 //!
-//! 003 §2 and §4.1: an order is processed by one service at a time, because that one has the lock; a
-//! lock is a key of Redis that runs out by itself, so that no dead holder keeps it. What is given
+//! 003 §2 and §4.1: an order is processed by one service at a time, because that one has the lock;
+//! a lock is a key of Redis that runs out by itself, so that no dead holder keeps it. What is given
 //! back here is at least one's own.
 //!
 //! # What is wrong
@@ -15,7 +15,7 @@
 //!
 //! # The rules
 //!
-//! - Upon an order: `Set` the key, if it is not there; it goes after its time. Else ask again later.
+//! - Upon an order: `Set` the key, if it is not there; it goes after its time. Else ask later.
 //! - With the lock: if the order has not ended, do its steps one after the other; undo what is done
 //!   if one is refused; write down how it has ended; `Delete` the key, if it is still one's own.
 //! - A service does what it is told.

@@ -15,11 +15,11 @@
 //! - `Started`: reserve, charge, write `Paid`. Then nothing but the end is left: sell, and write
 //!   `Completed`, which ships it.
 //! - Reserving is refused: write `Compensated`. Charging is: undo the reservation first.
-//! - A client has called the order off, and it is not `Paid`: undo the charge, whether or not it is
-//!   done, then the reservation; then write `Compensated`.
+//! - A client has called the order off, and it is not `Paid`: undo the charge, whether or not it
+//!   is done, then the reservation; then write `Compensated`.
 //! - Each call is sent again until it is answered, and nothing else is called before.
-//! - **5.7** At the bound of its lease, or when a store knows a higher fence, it stops, and asks for
-//!   a new lease at the end of its queue. What it has left half done the next holder finds.
+//! - **5.7** At the bound of its lease, or when a store knows a higher fence, it stops, and asks
+//!   for a new lease at the end of its queue. What it has left half done the next holder finds.
 //!
 //! # Stores
 //!
@@ -28,8 +28,8 @@
 //! - **5.9** A call that changes nothing registers its fence too, forced before its answer: a read,
 //!   a step that is done already, **an undo that finds nothing to undo**. That is what keeps a step
 //!   that its late worker has sent before from being done after.
-//! - A step's name, (order, step), is in one record with its effect: a row that is there is answered
-//!   again; what was refused or undone is never done.
+//! - A step's name, (order, step), is in one record with its effect: a row that is there is
+//!   answered again; what was refused or undone is never done.
 //! - The state of an order only goes on: `Started`, `Paid`, `Completed`; `Started`, `Compensated`.
 //! - An order that has begun and is left alone is given to a worker: a lock is no transaction, and
 //!   somebody must finish what a dead holder has begun.
@@ -41,15 +41,15 @@
 //!
 //! # Deviations
 //!
-//! - The lock server keeps one request of each owner in line, so a worker wants one lease at a time.
+//! - The lock server keeps one request of each owner in line, so a worker wants one at a time.
 //! - What is placed again under an order's number is taken for a copy of it, whatever it is.
 //! - Rows and fences are kept for ever; nobody knows when the last copy of a call has come.
 //!
 //! # Promises
 //!
 //! Under any loss, duplication, reordering, pause, crash and power loss, and **whatever leases run
-//! out**: an order is completed or compensated, and everybody is told the same; what is completed is
-//! paid, sold and shipped, once; what is compensated leaves neither stock nor coins taken. When
+//! out**: an order is completed or compensated, and everybody is told the same; what is completed
+//! is paid, sold and shipped, once; what is compensated leaves neither stock nor coins taken. When
 //! faults have ended, every order ends, if a lease is long enough for all of its steps.
 //!
 //! **Cannot**: isolate, as a saga cannot; keep a paused worker from calling (the stores refuse it);

@@ -114,7 +114,7 @@ fn update(row: Row) -> Statement {
     Statement::Update { row, ret }
 }
 
-/// P5: who is first has the lock; the next one has it after COMMIT, and reads the row as it is then.
+/// P5: who is first has the lock; the next one has it after COMMIT, and reads the row as it is.
 #[test]
 fn a_row_is_read_when_it_is_locked() {
     let mut store = Machine::store(2);
