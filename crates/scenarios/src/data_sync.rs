@@ -4,8 +4,8 @@
 //! Clients read, write and edit a few records at any replica. What is judged:
 //!
 //! - **at every step**: what a replica has on disk stays there until it is replaced by a write that
-//!   had read it; what is acknowledged is on disk; a replica never forgets what it has seen; what is
-//!   read was written; stamps keep the clock condition, over restarts and whatever wall clocks say;
+//!   had read it; what is acknowledged is on disk; a replica never forgets what it has seen; what
+//!   is read was written; stamps keep the clock condition, over restarts and whatever wall clocks say;
 //! - **at the end**: all replicas have the same, and nothing that was acknowledged is missing.
 //!
 //! A replica whose stamps are too far ahead is refused, and stays apart for as long as its clock is
