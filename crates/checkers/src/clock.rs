@@ -1,5 +1,5 @@
-//! The clock condition: what causes something has the smaller stamp (Lamport: *Time, clocks, and the
-//! ordering of events in a distributed system*, 1978).
+//! The clock condition: what causes something has the smaller stamp (Lamport: *Time, clocks, and
+//! the ordering of events in a distributed system*, 1978).
 //!
 //! - **stamp went back**: of two events of one node, in one life or in two, the later one has no
 //!   greater stamp.

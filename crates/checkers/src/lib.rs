@@ -4,8 +4,8 @@
 //!   [`models`].
 //! - [`isolation`] judges transactions against isolation levels.
 //! - [`commit`], [`delivery`], [`idempotency`], [`conservation`], [`cache`], [`convergence`],
-//!   [`clock`] and [`progress`] are fed facts as they become true, and name the one that breaks a rule. At the
-//!   end `verdict` says `Unknown` where the facts prove nothing.
+//!   [`clock`] and [`progress`] are fed facts as they become true, and name the one that breaks a
+//!   rule. At the end `verdict` says `Unknown` where the facts prove nothing.
 
 pub mod cache;
 pub mod clock;

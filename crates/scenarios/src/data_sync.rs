@@ -4,14 +4,16 @@
 //! Clients read, write and edit a few records at any replica. What is judged:
 //!
 //! - **at every step**: what a replica has on disk stays there until it is replaced by a write that
-//!   had read it; what is acknowledged is on disk; a replica never forgets what it has seen; what is
-//!   read was written; stamps keep the clock condition, over restarts and whatever wall clocks say;
+//!   had read it; what is acknowledged is on disk; a replica never forgets what it has seen; what
+//!   is read was written; stamps keep the clock condition, over restarts and whatever wall clocks
+//!   say;
 //! - **at the end**: all replicas have the same, and nothing that was acknowledged is missing.
 //!
 //! A replica whose stamps are too far ahead is refused, and stays apart for as long as its clock is
 //! wrong, also after heal. Where that went on to the end, replicas need not have the same; whatever
 //! a replica has is safe all the same.
 
+use crate::is_drawn;
 use checkers::clock::Clock;
 use checkers::convergence::Siblings;
 use checkers::{Anomaly, Judged, Verdict};
@@ -134,12 +136,12 @@ where
         Some(vec![config; replicas])
     }
 
-    /// All nodes are replicas, and have been told the same.
+    /// All nodes are replicas, have been told the same, and stay.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         let replicas = case.nodes.len();
-        case.nodes.iter().all(|config| usize::from(config.replicas) == replicas)
-            && case.nodes.windows(2).all(|two| two[0] == two[1])
-            && case.lost().next().is_none()
+        let all: Vec<NodeId> = (0..replicas as u16).map(NodeId).collect();
+        let told = |_, config| Config { replicas: replicas as u16, ..config };
+        replicas >= 2 && is_drawn(case, &all, told) && case.lost().next().is_none()
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

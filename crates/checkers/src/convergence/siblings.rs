@@ -1,6 +1,6 @@
 //! Convergence where versions have no order but that of who has read what: a write takes the place
-//! of what its writer has read, and of nothing else; versions that did not know each other stay side
-//! by side (DeCandia and others: *Dynamo*, 2007).
+//! of what its writer has read, and of nothing else; versions that did not know each other stay
+//! side by side (DeCandia and others: *Dynamo*, 2007).
 //!
 //! - **version twice**: two writes have one name.
 //! - **phantom version**: a replica stores, or a writer has read, what nobody wrote.
@@ -92,8 +92,8 @@ impl<N: PartialEq + Debug, K: Ord + Clone + Debug, V: Ord + Clone + Debug> Sibli
         Ok(())
     }
 
-    /// A replica stores these versions of a key now. Those of other nodes than the constructor named
-    /// are passed over.
+    /// A replica stores these versions of a key now. Those of other nodes than the constructor
+    /// named are passed over.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@
 //! - Upon a write: the next dot, and an empty context; **force** it, and say so. Upon an edit: keep
 //!   in mind what stands there and what has been seen; after a while write with that as context.
 //! - From time to time, to one of the others after another: `Digest`, what has been seen here.
-//! - Upon `Digest`: if the other one lacks something, `Delta`: all versions that its vector does not
-//!   have, and what has been seen here. If not, but something is missing here: `Digest` back.
+//! - Upon `Digest`: if the other one lacks something, `Delta`: all versions that its vector does
+//!   not have, and what has been seen here. If not, but something is missing here: `Digest` back.
 //! - Upon `Delta`: take what is not known, and add the vectors; **force** it before anything else
 //!   leaves. Versions that were sent for a digest fit only those who have seen what it says: they
 //!   leave out the rest. So nothing may be lost that a digest has told of. If the other one lacks
@@ -58,8 +58,8 @@
 //! wall clocks are further apart than 500 units.
 //!
 //! **Cannot**: save a write whose replica is lost for good before anybody has come for it; keep two
-//! writers from not knowing of each other; say which sibling is right; write once only what a client
-//! sends to two replicas; sync with a replica whose clock is too far ahead.
+//! writers from not knowing of each other; say which sibling is right; write once only what a
+//! client sends to two replicas; sync with a replica whose clock is too far ahead.
 
 mod store;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Data synchronisation: what calm writes and rounds cost, a small campaign, and what must be found.
+//! Data synchronisation: what calm writes and rounds cost, a small campaign, what must be found.
 
 use super::{campaign, costs, ms, paid, signatures};
 use explorer::{AnyScenario, Budget, Narrow, Progress, judge_recorded};

@@ -137,8 +137,8 @@ fn replicas() {
 }
 
 proptest! {
-    /// Each write reads what its replica has, or nothing, and the replicas merge now and then; in the
-    /// end all have all. One that then lacks any version of the agreed ones is found.
+    /// Each write reads what its replica has, or nothing, and the replicas merge now and then; in
+    /// the end all have all. One that then lacks any version of the agreed ones is found.
     #[test]
     fn maximal_versions_are_accepted_and_a_missing_one_is_found(
         steps in prop::collection::vec((0..3usize, 0..3usize, 0..3u8), 1..30),
