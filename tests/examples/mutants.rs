@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         asked.is_empty() || asked.iter().any(|one| one == bug.id || one == bug.class.name())
     };
     let mut rows = Vec::new();
-    for bug in ALL {
+    for bug in ALL.iter().copied() {
         let measured = chosen(&bug).then(|| measured(&registry, &bug));
         let row = Row { bug, measured };
         if row.measured.is_some() {

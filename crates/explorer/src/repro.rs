@@ -1,6 +1,7 @@
 //! Repros: a saved case with its expected verdict, one TOML file each. The only file that this
 //! library writes.
 
+use crate::judge::catch;
 use crate::planted;
 use crate::scenario::{CaseFor, Scenario};
 use checkers::Anomaly;
@@ -269,6 +270,11 @@ pub fn parse<S: Scenario>(
     let repro: Repro<CaseFor<S>> =
         toml::from_str(text).map_err(|error| refuse(one_line(text, &error)))?;
     let sound = repro.case.check().and_then(|()| planted::known(scenario, &repro.case));
+    // A scenario may trip over a case that it never drew: that is a no.
+    let spoken_of = || catch(|| scenario.valid(&repro.case)).unwrap_or(false);
+    let never =
+        "its nodes or calls are none that the scenario speaks of: expected a case as it draws";
+    let sound = sound.and_then(|()| if spoken_of() { Ok(()) } else { Err(never.to_owned()) });
     sound.map_err(|reason| refuse(format!("case: {reason}")))?;
     Ok(repro)
 }

@@ -144,7 +144,8 @@ pub trait Scenario: Send + Sync + 'static {
         node.to_string()
     }
 
-    /// Whether a case is one that the scenario speaks of. The shrinker asks before every run.
+    /// Whether a case is one that the scenario speaks of. The shrinker asks before every run, and a
+    /// saved case that is none is refused.
     fn valid(&self, _case: &CaseFor<Self>) -> bool {
         true
     }

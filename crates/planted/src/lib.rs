@@ -19,6 +19,7 @@ use scenarios::idempotency::Payments;
 use scenarios::lease_lock::LeaseLocks;
 use scenarios::login::Logins;
 use scenarios::orders::{Entry, Orders};
+use scenarios::orders_2pc;
 use scenarios::product_page::ProductPages;
 use scenarios::queue::Jobs;
 use scenarios::quorum_register::QuorumRegisters;
@@ -70,6 +71,9 @@ pub fn registry() -> Vec<Box<dyn AnyScenario>> {
         }),
         conditional_requests: planted(&conditional_requests::COPIES, |bug| {
             Records::<conditional_requests::Node>::exhibit("conditional_requests", bug.what)
+        }),
+        orders_2pc: planted(&two_phase_commit::COPIES, |_| {
+            orders_2pc::Orders::<two_phase_commit::Node>::default()
         }),
         orders_lock: planted(&orders_lock::COPIES, |bug| {
             Orders::<orders_lock::Node>::exhibit("orders_lock", Entry::Workers, bug.what)

@@ -7,6 +7,7 @@ pub mod idempotency;
 pub mod lease_lock;
 pub mod login;
 pub mod orders;
+pub mod orders_2pc;
 pub mod paxos_commit;
 pub mod product_page;
 pub mod queue;
@@ -62,6 +63,8 @@ pub struct Bugs {
     pub redlock: Vec<Planted<protocols::key::Op, protocols::key::Config>>,
     /// Of `data_sync`.
     pub data_sync: Vec<Planted<protocols::sync::Op, protocols::sync::Config>>,
+    /// Of `orders_2pc`.
+    pub orders_2pc: Vec<Commit>,
     /// Of `login`.
     pub login: Vec<Planted<protocols::login::Op, protocols::login::Config>>,
 }
@@ -113,6 +116,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visit!(orders::locked(), bugs.orders_lock);
     visit!(redlock::redlock(), bugs.redlock);
     visit!(data_sync::data_sync(), bugs.data_sync);
+    visit!(orders_2pc::orders_2pc(), bugs.orders_2pc);
     visit!(login::login(), bugs.login);
     visitor.visit(two_phase_commit::version_a());
     visitor.visit(two_phase_commit::version_b());
@@ -149,6 +153,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(redlock::clock_jump());
     visitor.visit(redlock::amnesiac());
     visitor.visit(redlock::unfenced());
+    visitor.visit(orders_2pc::forgetful());
     visitor.visit(login::lock());
 }
 

@@ -9,6 +9,7 @@
 //!   an order that is completed is paid, sold and shipped, and of one that is not nothing is left;
 //!   services count what their logs say; every order has ended.
 
+use crate::is_drawn;
 use checkers::conservation::{Ledger, Reservations};
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Verdict};
@@ -227,7 +228,18 @@ where
     fn valid(&self, case: &CaseFor<Self>) -> bool {
         let nodes = &case.nodes;
         let Some(first) = nodes.first() else { return false };
-        let Some(locks) = &first.locks else { return self.entry == Entry::Orchestrator };
+        let Some(locks) = &first.locks else {
+            return self.entry == Entry::Orchestrator
+                && nodes.len() == ROLES.len()
+                && is_drawn(case, &[NodeId(0)], |node, first| Config {
+                    role: ROLES[node.index()],
+                    stock: NodeId(1),
+                    payment: NodeId(2),
+                    shipping: NodeId(3),
+                    opening: nodes[node.index()].opening,
+                    ..first
+                });
+        };
         let (ttl, workers) = (locks.ttl.as_millis() as u64, workers(nodes));
         self.entry == Entry::Workers
             && nodes.len() > SHARED.len()

@@ -8,6 +8,7 @@
 //! - **at the end**: each item's history is linearizable, with what the store is left with as the
 //!   last one to look; what was done is there; nothing that was begun is left undone.
 
+use crate::is_drawn;
 use checkers::conservation::Ledger;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Judged, Model, Verdict, linearizable};
@@ -200,7 +201,10 @@ where
 
     /// One of several workers may be lost.
     fn valid(&self, case: &CaseFor<Self>) -> bool {
-        case.nodes.len() > 2 || case.lost().next().is_none()
+        is_drawn(case, &self.entries(&case.nodes, 0), |node, first| {
+            let role = if node == STORE { Role::Store } else { Role::Worker };
+            Config { role, store: STORE, ..first }
+        }) && (case.nodes.len() > 2 || case.lost().next().is_none())
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {

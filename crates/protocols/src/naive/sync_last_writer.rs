@@ -71,6 +71,7 @@ struct Table {
     written: u64,
     /// The latest time that it has heard of.
     latest: u64,
+    done: BTreeMap<RequestId, Dot>,
 }
 
 impl Table {
@@ -86,8 +87,9 @@ impl Table {
 
     fn apply(&mut self, record: &Record) {
         match *record {
-            Record::Written { key, entry, .. } => {
+            Record::Written { operation, key, entry } => {
                 self.written += 1;
+                self.done.insert(operation, entry.sibling.dot);
                 self.put(key, entry);
             }
             Record::Pushed { key, entry } => {
@@ -119,6 +121,9 @@ impl<const WALL: bool> Node for SyncLastWriter<WALL> {
             Op::Read { key } => {
                 let entry = self.table.entries.get(&key);
                 cx.reply(request, Ret::Siblings(entry.map(|e| e.sibling).into_iter().collect()));
+            }
+            Op::Write { .. } | Op::Edit { .. } if self.table.done.contains_key(&request) => {
+                cx.reply(request, Ret::Written(self.table.done[&request]));
             }
             Op::Write { key, value } | Op::Edit { key, value } => {
                 let dot = Dot { node: self.me, nth: self.table.written + 1 };

@@ -9,6 +9,7 @@ mod generator;
 mod lease_lock;
 mod login;
 mod orders;
+mod orders_2pc;
 mod paxos_commit;
 mod product_page;
 mod queue;
