@@ -382,7 +382,8 @@ where
     holds
 }
 
-/// The history of a mutex: each hold as an `Acquire` and a `Release` that take no time, by an owner of its own.
+/// The history of a mutex: each hold as an `Acquire` and a `Release` that take no time, by an
+/// owner of its own.
 fn history_of(holds: &[Hold]) -> History<(Object, MutexOp), MutexRet> {
     let mut points = Vec::with_capacity(2 * holds.len());
     for (owner, hold) in (0u64..).zip(holds) {
