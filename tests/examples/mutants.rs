@@ -50,8 +50,8 @@ patch too (`also`), and counted apart.
   one for an H. A control looks like a bug, does no harm, and must not be found.
 - **by**: what the first violation of each campaign was: plain, who must find it; *also*, another
   one who is named; in brackets, nobody who is named.
-- **alone**: the checker, if it is the only one that finds the bug: a campaign that is deaf to it, of
-  as many cases as the class has and 2,000 at least, stays green.
+- **alone**: the checker, if it is the only one that finds the bug: a campaign that is deaf to it,
+  of as many cases as the class has and 2,000 at least, stays green.
 - **repro**: operations and faults of the shrunk case.
 - **faults**: crashes, copies and timeouts of that case, by the fewest with which an explicit-state
   explorer of the protocol found the bug, where one has looked for it. Fewer than that are enough
@@ -134,7 +134,8 @@ fn table(rows: &[Row], before: &BTreeMap<&str, &str>) -> String {
             let _ = write!(
                 page,
                 "\n## {protocol}\n\n\
-                 | id | what is wrong | scenario | class | 1 in | found | by | alone | repro | faults |\n\
+                 | id | what is wrong | scenario | class | 1 in | found | by | alone | repro \
+                 | faults |\n\
                  |---|---|---|---|---|---|---|---|---|---|\n"
             );
         }

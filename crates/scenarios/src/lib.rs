@@ -157,19 +157,6 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     visitor.visit(login::lock());
 }
 
-/// Whether a case is of a cluster as generators draw them: every node is told what the first one is,
-/// but for the part that `told` makes of its place, and every call goes to one of the `entries`.
-fn is_drawn<Op, C: Clone + PartialEq>(
-    case: &world::Case<Op, C>,
-    entries: &[NodeId],
-    told: impl Fn(NodeId, C) -> C,
-) -> bool {
-    let Some(first) = case.nodes.first() else { return false };
-    let mut nodes = (0..).map(NodeId).zip(&case.nodes);
-    nodes.all(|(node, config)| *config == told(node, first.clone()))
-        && case.calls.iter().all(|call| entries.contains(&call.to))
-}
-
 /// The same, with their types erased.
 pub fn registry() -> Vec<Box<dyn AnyScenario>> {
     registry_with(Bugs::default())
@@ -187,4 +174,17 @@ pub fn registry_with(bugs: Bugs) -> Vec<Box<dyn AnyScenario>> {
     let mut erased = Erase::default();
     each_with(bugs, &mut erased);
     erased.0
+}
+
+/// Whether a case is of a cluster as generators draw them: every node is told what the first one
+/// is, but for what `told` makes of its place, and every call goes to one of the `entries`.
+fn is_drawn<Op, C: Clone + PartialEq>(
+    case: &world::Case<Op, C>,
+    entries: &[NodeId],
+    told: impl Fn(NodeId, C) -> C,
+) -> bool {
+    let Some(first) = case.nodes.first() else { return false };
+    let mut nodes = (0..).map(NodeId).zip(&case.nodes);
+    nodes.all(|(node, config)| *config == told(node, first.clone()))
+        && case.calls.iter().all(|call| entries.contains(&call.to))
 }
