@@ -387,12 +387,14 @@ where
 fn history_of(holds: &[Hold]) -> History<(Object, MutexOp), MutexRet> {
     let mut points = Vec::with_capacity(2 * holds.len());
     for (owner, hold) in (0u64..).zip(holds) {
-        // At one moment, a hold that ends is over before the next one begins; one that ends as it
-        // begins has begun first.
-        let empty = if hold.begin == hold.end { 2u8 } else { 0 };
-        points.push((hold.begin, 1, owner, hold, MutexOp::Acquire(owner)));
-        points.push((hold.end, empty, owner, hold, MutexOp::Release(owner)));
+        // At one moment, a hold that ends is over before the next one begins, and one that ends as
+        // it begins is over too.
+        let empty = hold.begin == hold.end;
+        let (begins, ends) = if empty { (1u8, 1) } else { (2, 0) };
+        points.push((hold.begin, begins, owner, hold, MutexOp::Acquire(owner)));
+        points.push((hold.end, ends, owner, hold, MutexOp::Release(owner)));
     }
+    // Stable: of one hold it is the acquire that comes first.
     points.sort_by_key(|(at, rank, owner, ..)| (*at, *rank, *owner));
     let mut events = Vec::with_capacity(2 * points.len());
     for (op, (at, _, _, hold, asked)) in (0u32..).zip(points) {
