@@ -37,8 +37,10 @@ fn every_checker_is_needed() {
     let registry = planted::registry();
     for (checker, id) in [
         ("cache", "no_minimum"),
+        ("clock", "L5_tie"),
         ("commit", "A3"),
         ("conservation", "R4"),
+        ("convergence", "siblings_dropped"),
         ("delivery", "any_order"),
         ("idempotency", "I7"),
         ("linearizable", "D6"),
