@@ -26,7 +26,7 @@ pub struct Narrow {
     pub max_calls: Option<u16>,
     /// The planted bug.
     pub mutant: Option<Mutant>,
-    /// What this checker finds is overlooked, to learn what the others see.
+    /// What this checker finds is overlooked, to learn what the others see; on the heap engine.
     pub deaf_to: Option<String>,
     /// Where they run, if not on the heap engine: they have only the faults that it has.
     pub engine: Option<Arc<dyn Engine>>,
