@@ -51,8 +51,8 @@ patch too (`also`), and counted apart.
 - **by**: what the first violation of each campaign was: plain, who must find it; *also*, another
   one who is named; in brackets, nobody who is named.
 - **alone**: the checker, if it is the only one that finds the bug: a campaign that is deaf to it,
-  of as many cases as the class has and 2,000 at least, stays green. What a run would be asked
-  after that checker has objected at its end, another judge or progress, is not asked then.
+  of as many cases as the class has and 2,000 at least, stays green. A judge that stands behind it
+  in the same check of a run's end is not asked after it has objected.
 - **repro**: operations and faults of the shrunk case.
 - **faults**: crashes, copies and timeouts of that case, by the fewest with which an explicit-state
   explorer of the protocol found the bug, where one has looked for it. Fewer than that are enough

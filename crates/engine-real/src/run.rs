@@ -17,6 +17,7 @@ use shell::Clock as _;
 use shell::log::{LOG, format};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::convert::identity;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -307,7 +308,7 @@ fn judge<S: Scenario>(
                 return (verdict, Vec::new());
             }
         }
-        conclude(scenario, &Run { case: &as_run, scene: &stage }, kept(&stage, &logs))
+        conclude(scenario, &Run { case: &as_run, scene: &stage }, kept(&stage, &logs), identity)
     });
     let (verdict, samples) = judged.unwrap_or_else(|panic| (panic.verdict(None), Vec::new()));
     let (effective, tally) = effects(case, &links, &stage);

@@ -159,9 +159,8 @@ pub(crate) fn run<S: Scenario>(
                 return (verdict, Vec::new());
             }
         }
-        let (verdict, samples) =
-            conclude(scenario, &Run { case, scene: &world }, ended(world.end()));
-        (watch.hear(verdict), samples)
+        let run = Run { case, scene: &world };
+        conclude(scenario, &run, ended(world.end()), |verdict| watch.hear(verdict))
     });
     let (verdict, samples) =
         judged.unwrap_or_else(|panic| (panic.verdict(world.running()), Vec::new()));
@@ -189,13 +188,16 @@ pub(crate) fn run<S: Scenario>(
     (outcome, record)
 }
 
-/// What a scenario says of a run in which nothing was wrong so far, and what it measured.
+/// What a scenario says of a run in which nothing was wrong so far, and what it measured. `hear` is
+/// what is left of each verdict.
 pub fn conclude<S: Scenario>(
     scenario: &S,
     run: &Run<S::Node>,
     so_far: Verdict,
+    hear: impl Fn(Verdict) -> Verdict,
 ) -> (Verdict, Vec<Sample>) {
-    let verdict = so_far.and_then(|| scenario.check(run)).and_then(|| scenario.progress(run));
+    let checked = hear(so_far).and_then(|| hear(scenario.check(run)));
+    let verdict = checked.and_then(|| hear(scenario.progress(run)));
     let samples = if verdict.holds() { scenario.measure(run) } else { Vec::new() };
     (verdict, samples)
 }

@@ -18,6 +18,7 @@ use madsim::runtime::Runtime;
 use madsim::time::{Instant, Sleep, TimeHandle};
 use node::{Node, NodeId};
 use std::borrow::Cow;
+use std::convert::identity;
 use std::future::{Future, Ready, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -61,7 +62,7 @@ pub(super) fn run_after<S: Scenario>(
     let (verdict, samples) = {
         let view = View::new(stage, None);
         let run = Run { case, scene: &view };
-        let judged = || conclude(scenario, &run, verdict.and_then(|| ended(stage.end)));
+        let judged = || conclude(scenario, &run, verdict.and_then(|| ended(stage.end)), identity);
         catch(judged).unwrap_or_else(|panic| (panic.verdict(None), Vec::new()))
     };
     let operations = Run { case, scene: &View::new(stage, None) }.counts();
