@@ -3,17 +3,17 @@
 
 use crate::commit::{self, Cast, Commit, Judge};
 use crate::paxos_commit;
+use crate::trial::Trial;
 use checkers::Verdict;
 use checkers::conservation::Ledger;
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
-use node::{Dice, NodeId};
+use node::{Dice, Node, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Locking, Op, Ret, Role};
 use protocols::naive::TwoPhaseLocking;
 use protocols::paxos_commit::PaxosCommit;
 use protocols::two_phase_commit::TwoPhaseCommit;
-use std::marker::PhantomData;
 use world::Scene;
 
 /// Accounts at each participant.
@@ -23,16 +23,12 @@ const ACCOUNTS: u16 = 2;
 const OPENING: i64 = 10;
 
 /// Transfers and sums (protocols.md 1.18–1.20) over one coordinator or two.
-pub struct Bank<N> {
-    name: &'static str,
-    about: &'static str,
-    shape: Shape,
+pub struct Bank<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
     locking: Locking,
     /// How many acceptors there are.
     acceptors: fn(&mut Dice) -> u16,
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
 }
 
 /// The bank over presumed abort.
@@ -42,48 +38,37 @@ pub fn bank() -> Bank<TwoPhaseCommit> {
 
 /// The same with strict two-phase locking and wound-wait (5.20–5.22).
 pub fn wound_wait() -> Bank<TwoPhaseCommit> {
-    Bank {
-        name: "bank_wound_wait",
-        about: "the bank under strict two-phase locking: the older wounds, the younger waits",
-        shape: Shape { marks: WAITING, ..shape() },
-        locking: Locking::WoundWait,
-        ..Bank::default()
-    }
+    let about = "the bank under strict two-phase locking: the older wounds, the younger waits";
+    let shape = Shape { marks: WAITING, ..shape() };
+    Bank { locking: Locking::WoundWait, ..Bank::over(Trial::new("bank_wound_wait", about, shape)) }
 }
 
 /// The exhibit that waits for locks and does nothing against deadlock.
 pub fn in_any_order() -> Bank<TwoPhaseLocking> {
-    Bank {
-        name: "naive::two_phase_locking",
-        about: "locks are waited for in any order, and nothing ends a deadlock",
-        shape: Shape { expected: Expected::Violated, marks: &[], ..shape() },
-        ..Bank::default()
-    }
+    let about = "locks are waited for in any order, and nothing ends a deadlock";
+    Bank::over(Trial::exhibit("naive::two_phase_locking", about, shape()))
 }
 
 /// The bank over Paxos Commit, where nodes are lost for good.
 pub fn agreed() -> Bank<PaxosCommit> {
-    Bank {
-        name: "bank_paxos_commit",
-        about: "transfers over Paxos Commit: money is conserved, also when nodes are lost for good",
-        shape: paxos_commit::shape(),
-        acceptors: paxos_commit::acceptors,
-        ..Bank::default()
+    let about =
+        "transfers over Paxos Commit: money is conserved, also when nodes are lost for good";
+    let trial = Trial::new("bank_paxos_commit", about, paxos_commit::shape());
+    Bank { acceptors: paxos_commit::acceptors, ..Bank::over(trial) }
+}
+
+impl<N: Node> Bank<N> {
+    /// Where nobody waits for a lock.
+    fn over(trial: Trial<N>) -> Self {
+        Self { trial, locking: Locking::NoWait, acceptors: |_| 0 }
     }
 }
 
-impl<N> Default for Bank<N> {
-    /// The bank over any commit protocol, where nobody waits for a lock.
+impl<N: Node> Default for Bank<N> {
+    /// The bank over any commit protocol.
     fn default() -> Self {
-        Self {
-            name: "bank",
-            about: "transfers over two-phase commit: money is conserved in every sum that is read",
-            shape: shape(),
-            locking: Locking::NoWait,
-            acceptors: |_| 0,
-            mutants: Vec::new(),
-            node: PhantomData,
-        }
+        let about = "transfers over two-phase commit: money is conserved in every sum that is read";
+        Self::over(Trial::new("bank", about, shape()))
     }
 }
 
@@ -137,15 +122,15 @@ impl<N: Commit> Scenario for Bank<N> {
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        self.shape.clone()
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -210,7 +195,7 @@ impl<N: Commit> Scenario for Bank<N> {
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

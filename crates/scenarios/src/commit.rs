@@ -15,6 +15,7 @@ mod verdicts;
 pub use judge::Judge;
 pub use verdicts::{agreed, settled, verdicts};
 
+use crate::trial::NO_WALL_CLOCKS;
 use node::{Dice, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Config, Durable, Key, Op, Ret, Role, TxId, View};
 use std::fmt;
@@ -33,12 +34,7 @@ impl<N> Commit for N where
 }
 
 /// Faults that a commit protocol survives: nobody reads a wall clock, and no node may be lost.
-pub const FAULTS: Faults = Faults::ALL.without(Faults::of(&[
-    FaultKind::WallOffset,
-    FaultKind::WallDrift,
-    FaultKind::WallJump,
-    FaultKind::Retire,
-]));
+pub const FAULTS: Faults = NO_WALL_CLOCKS.without(Faults::of(&[FaultKind::Retire]));
 
 /// What a campaign with a right protocol must have reached.
 pub const MARKS: &[&str] = &[

@@ -14,10 +14,11 @@
 //! a replica has is safe all the same.
 
 use crate::is_drawn;
+use crate::trial::Trial;
 use checkers::clock::Clock;
 use checkers::convergence::Siblings;
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Sample, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Sample, Scenario, Shape};
 use history::{Event, What};
 use node::{Incarnation, Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -25,7 +26,6 @@ use protocols::AntiEntropy;
 use protocols::naive::{SyncLamport, SyncWallClock};
 use protocols::sync::{Config, Dot, Durable, Key, Op, Ret, Seen, Sibling, Stamp, View, Written};
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::time::Duration;
 use world::{FaultKind, Faults, Scene};
 
@@ -33,34 +33,26 @@ use world::{FaultKind, Faults, Scene};
 const QUIET: Duration = Duration::from_secs(4);
 
 /// Reads, writes and edits at any of a few replicas.
-pub struct DataSync<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct DataSync<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Dotted versions, digests, and stamps of a hybrid logical clock (protocols.md P12).
 pub fn data_sync() -> DataSync<AntiEntropy> {
     let about =
         "replicas written to alone and synchronised by anti-entropy, under wrong wall clocks";
-    DataSync {
-        expected: Expected::Holds,
-        marks: &[
-            "a message whose stamp was too far ahead was refused",
-            "a restarted replica served what it had synced",
-            "a stamp went on from one that was ahead of the wall clock here",
-            "a write came beside what its writer had not seen",
-            "a write took the place of siblings",
-            "a write was done already",
-            "each of two replicas had what the other one had not",
-            "siblings came together",
-        ],
-        ..DataSync::exhibit("data_sync", about)
-    }
+    let marks = &[
+        "a message whose stamp was too far ahead was refused",
+        "a restarted replica served what it had synced",
+        "a stamp went on from one that was ahead of the wall clock here",
+        "a write came beside what its writer had not seen",
+        "a write took the place of siblings",
+        "a write was done already",
+        "each of two replicas had what the other one had not",
+        "siblings came together",
+    ];
+    DataSync { trial: Trial::new("data_sync", about, Shape { marks, ..shape() }) }
 }
 
 /// The exhibit in which the last writer by the wall clock wins.
@@ -75,11 +67,20 @@ pub fn lamport() -> DataSync<SyncLamport> {
     DataSync::exhibit("naive::sync_lamport", about)
 }
 
-impl<N> DataSync<N> {
+impl<N: Node> DataSync<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
+    }
+}
+
+/// Any clock may be wrong.
+fn shape() -> Shape {
+    Shape {
+        // A write is acknowledged by one replica, and lost with it.
+        faults: Faults::ALL.without(Faults::of(&[FaultKind::Retire])),
+        deadline: Duration::from_secs(12),
+        ..Shape::default()
     }
 }
 
@@ -90,22 +91,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        Shape {
-            // A write is acknowledged by one replica, and lost with it.
-            faults: Faults::ALL.without(Faults::of(&[FaultKind::Retire])),
-            deadline: Duration::from_secs(12),
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -145,7 +139,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -9,9 +9,10 @@
 //!   are those that were asked for; nothing that was begun is left undone.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -19,50 +20,40 @@ use protocols::IdempotencyKey;
 use protocols::naive::{IdempotencyCheckThenAct, IdempotencyKeyFirst};
 use protocols::payment::{Body, Config, Durable, Key, Op, Ret, Role, View};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 const STORE: NodeId = NodeId(0);
 const PROVIDER: NodeId = NodeId(1);
 
 /// Payments through workers, over one store and one provider.
-pub struct Payments<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Payments<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Idempotency keys (protocols.md P8).
 pub fn idempotency() -> Payments<IdempotencyKey> {
     let about = "payments under idempotency keys: each intent is paid once, and told alike";
-    Payments {
-        expected: Expected::Holds,
-        marks: &[
-            "a charge came again",
-            "a copy met a payment under way",
-            "a key came with another request",
-            "a payment was taken over",
-            "a restarted store found a payment begun",
-            "a retry came after its key had expired",
-            "a stored reply was given again",
-            "an overtaken worker was refused",
-            "the provider was out of order",
-        ],
-        ..Payments::exhibit("idempotency", about)
-    }
+    let marks = &[
+        "a charge came again",
+        "a copy met a payment under way",
+        "a key came with another request",
+        "a payment was taken over",
+        "a restarted store found a payment begun",
+        "a retry came after its key had expired",
+        "a stored reply was given again",
+        "an overtaken worker was refused",
+        "the provider was out of order",
+    ];
+    Payments { trial: Trial::new("idempotency", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> Payments<N> {
+impl<N: Node> Payments<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -82,6 +73,11 @@ pub fn key_first() -> Payments<IdempotencyKeyFirst> {
     )
 }
 
+/// A worker may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for Payments<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -89,23 +85,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -175,7 +163,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -20,9 +20,10 @@ mod line;
 
 use self::holds::{Hold, history_of, holds};
 use self::line::Line;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::models::FencedMutex;
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Sample, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Sample, Scenario, Shape};
 use history::{Actor, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
@@ -30,9 +31,8 @@ use protocols::LeaseLock;
 use protocols::lease::{Config, Durable, Lease, Object, Op, Ret, Role, Stored, View};
 use protocols::naive::{FirstFreeNode, Lock, Redis, SmallestId, Unfenced};
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Kind, Scene};
+use world::{Kind, Scene};
 
 const SERVER: NodeId = NodeId(0);
 const STORE: NodeId = NodeId(1);
@@ -42,39 +42,30 @@ const STORE: NodeId = NodeId(1);
 const DRIFT_PPM: u32 = 50_000;
 
 /// Increments through holders that lock, read, work, write and release.
-pub struct LeaseLocks<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct LeaseLocks<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// The lease lock with fencing (protocols.md P5).
 pub fn lease_lock() -> LeaseLocks<LeaseLock> {
     let about = "lease lock with fencing: one holder at a time, no update lost";
-    LeaseLocks {
-        expected: Expected::Holds,
-        marks: &[
-            "a lease ran out at the lock server",
-            "a retried Acquire got the same grant",
-            "restarted lock server extended a lease",
-            "a grant came too late to be used",
-            "a holder stopped at its bound",
-            "a smaller token was refused",
-            "a retried request had been applied",
-        ],
-        ..LeaseLocks::exhibit("lease_lock", about)
-    }
+    let marks = &[
+        "a lease ran out at the lock server",
+        "a retried Acquire got the same grant",
+        "restarted lock server extended a lease",
+        "a grant came too late to be used",
+        "a holder stopped at its bound",
+        "a smaller token was refused",
+        "a retried request had been applied",
+    ];
+    LeaseLocks { trial: Trial::new("lease_lock", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> LeaseLocks<N> {
+impl<N: Node> LeaseLocks<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -102,6 +93,17 @@ pub fn first_free_node() -> LeaseLocks<Lock<FirstFreeNode>> {
     LeaseLocks::exhibit("naive::lock_first_free_node", about)
 }
 
+/// A holder may be lost, and no clock is worse than holders are told.
+fn shape() -> Shape {
+    Shape {
+        faults: NO_WALL_CLOCKS,
+        may_lose: 1,
+        rate_ppm: DRIFT_PPM,
+        give_up: Duration::from_secs(2),
+        ..Shape::default()
+    }
+}
+
 impl<N> Scenario for LeaseLocks<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -109,25 +111,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            rate_ppm: DRIFT_PPM,
-            give_up: Duration::from_secs(2),
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -209,7 +201,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {
@@ -479,6 +471,7 @@ mod tests {
         assert!(judged(&[(2, 1, 0, 9), (3, 2, 12, 20), (2, 5, 30, 31)]).holds());
         assert!(judged(&[(3, 2, 9, 20), (2, 1, 0, 9)]).holds(), "one ends as the next begins");
         assert!(judged(&[(2, 1, 4, 4), (3, 2, 9, 20)]).holds(), "a lease that had run out");
+        assert!(judged(&[(2, 1, 4, 4), (3, 2, 4, 20)]).holds(), "and the next begins right then");
     }
 
     #[test]

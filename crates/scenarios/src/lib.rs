@@ -17,6 +17,7 @@ pub mod records;
 pub mod redlock;
 pub mod stock;
 pub mod three_phase_commit;
+pub mod trial;
 pub mod two_phase_commit;
 
 use explorer::{AnyScenario, Planted, Scenario};
@@ -89,7 +90,7 @@ fn each_with(bugs: Bugs, visitor: &mut impl Visitor) {
     macro_rules! visit {
         ($scenario:expr, $bugs:expr) => {{
             let mut scenario = $scenario;
-            scenario.mutants = $bugs;
+            scenario.trial.mutants = $bugs;
             visitor.visit(scenario);
         }};
     }

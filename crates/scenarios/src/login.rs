@@ -9,8 +9,9 @@
 //! - **at the end**: no epoch was told to two requests; every request has come to an end; and
 //!   devices believe in no session but the one that the server knows.
 
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::Verdict;
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Actor, History, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
@@ -18,48 +19,38 @@ use protocols::Sessions;
 use protocols::login::{Account, Acted, Config, Durable, Op, Ret, Role, Session, View};
 use protocols::naive::LoginLock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Kind, Scene};
+use world::{Kind, Scene};
 
 const SERVER: NodeId = NodeId(0);
 const RESOURCE: NodeId = NodeId(1);
 
 /// Logins, acts and logouts over a few devices.
-pub struct Logins<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Logins<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Session epochs as fencing tokens.
 pub fn login() -> Logins<Sessions> {
     let about =
         "exclusive logins: the newest session has the account, by its epoch at the resource";
-    Logins {
-        expected: Expected::Holds,
-        marks: &[
-            "nobody was logged in here",
-            "a copy of a login got the same epoch",
-            "a copy of an act was answered again",
-            "a device was logged out by another one",
-            "a session had ended before its device knew of it",
-            "an act of an earlier session was refused",
-            "an earlier session was logged out",
-        ],
-        ..Logins::exhibit("login", about)
-    }
+    let marks = &[
+        "nobody was logged in here",
+        "a copy of a login got the same epoch",
+        "a copy of an act was answered again",
+        "a device was logged out by another one",
+        "a session had ended before its device knew of it",
+        "an act of an earlier session was refused",
+        "an earlier session was logged out",
+    ];
+    Logins { trial: Trial::new("login", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> Logins<N> {
+impl<N: Node> Logins<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -69,6 +60,11 @@ pub fn lock() -> Logins<LoginLock> {
     Logins::exhibit("naive::login_lock", about)
 }
 
+/// A device may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for Logins<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -76,23 +72,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -164,7 +152,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -10,10 +10,11 @@
 //!   services count what their logs say; every order has ended.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::conservation::{Ledger, Reservations};
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -22,7 +23,6 @@ use protocols::order::{Config, Durable, End, Locks, Move, Op, Order, Ret, Role, 
 use protocols::{OrdersLock, Saga};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 use world::{Case, FaultKind, Faults, Kind, Scene};
 
@@ -46,78 +46,58 @@ pub enum Entry {
 }
 
 /// Orders over three services.
-pub struct Orders<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
+pub struct Orders<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
     entry: Entry,
-    /// Kinds that would find it broken for another reason than its own.
-    spared: &'static [FaultKind],
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
 }
 
 /// A saga (protocols.md P11).
 pub fn saga() -> Orders<Saga> {
     let about = "orders by saga: paid, sold and shipped, or compensated as if they had never been";
-    Orders {
-        expected: Expected::Holds,
-        marks: &[
-            "a compensation came again",
-            "a compensation came before its step",
-            "a compensation found its step refused",
-            "a late step found its compensation",
-            "a restarted orchestrator found an order to unwind",
-            "a restarted orchestrator found an order under way",
-            "a step was called again",
-            "an order was called off",
-            "an order was given up for lack of answers",
-            "an order was sold out",
-            "it was too late to give an order up",
-            "the pivot was refused",
-        ],
-        ..Orders::exhibit("orders_saga", Entry::Orchestrator, about)
-    }
+    let marks = &[
+        "a compensation came again",
+        "a compensation came before its step",
+        "a compensation found its step refused",
+        "a late step found its compensation",
+        "a restarted orchestrator found an order to unwind",
+        "a restarted orchestrator found an order under way",
+        "a step was called again",
+        "an order was called off",
+        "an order was given up for lack of answers",
+        "an order was sold out",
+        "it was too late to give an order up",
+        "the pivot was refused",
+    ];
+    let trial = Trial::new("orders_saga", about, Shape { marks, ..shape(Entry::Orchestrator) });
+    Orders { trial, entry: Entry::Orchestrator }
 }
 
 /// Leases, fences, and a row for each step (protocols.md P5; systems.md S31, S37).
 pub fn locked() -> Orders<OrdersLock> {
     let about = "orders by lock, fence and dedupe: each is processed once, whatever leases run out";
-    Orders {
-        expected: Expected::Holds,
-        marks: &[
-            "a grant came too late to be used",
-            "a lease ran out at the lock server",
-            "a smaller fence was refused",
-            "a step was called again",
-            "a worker stopped at its bound",
-            "an order that was left alone was handed on",
-            "an order under way was taken over",
-            "an order was called off",
-            "an order was sold out",
-            "an undo found nothing to undo",
-            "restarted lock server extended a lease",
-            "the pivot was refused",
-        ],
-        ..Orders::exhibit("orders_lock", Entry::Workers, about)
-    }
+    let marks = &[
+        "a grant came too late to be used",
+        "a lease ran out at the lock server",
+        "a smaller fence was refused",
+        "a step was called again",
+        "a worker stopped at its bound",
+        "an order that was left alone was handed on",
+        "an order under way was taken over",
+        "an order was called off",
+        "an order was sold out",
+        "an undo found nothing to undo",
+        "restarted lock server extended a lease",
+        "the pivot was refused",
+    ];
+    let trial = Trial::new("orders_lock", about, Shape { marks, ..shape(Entry::Workers) });
+    Orders { trial, entry: Entry::Workers }
 }
 
-impl<N> Orders<N> {
+impl<N: Node> Orders<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, entry: Entry, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            expected: Expected::Violated,
-            entry,
-            spared: &[],
-            marks: &[],
-            mutants: Vec::new(),
-            node: PhantomData,
-        }
+        Self { trial: Trial::exhibit(name, about, shape(entry)), entry }
     }
 }
 
@@ -131,8 +111,22 @@ pub fn undo_in_memory() -> Orders<SagaUndoInMemory> {
 pub fn lock_only() -> Orders<OrderLockOnly> {
     let about = "a lock alone: its lease runs out in the middle of an order, which is done twice";
     // What is done twice is to be the lease's doing, and not the network's.
-    let spared = &[FaultKind::Duplicate];
-    Orders { spared, ..Orders::exhibit("naive::order_lock_only", Entry::Workers, about) }
+    let spared = Faults::of(&[FaultKind::Duplicate]);
+    let mut orders = Orders::exhibit("naive::order_lock_only", Entry::Workers, about);
+    orders.trial.shape.faults = orders.trial.shape.faults.without(spared);
+    orders
+}
+
+/// Each node has what no other one has, but for workers: one of them may be lost.
+fn shape(entry: Entry) -> Shape {
+    let shape = Shape { nodes: ROLES.len() as u16, faults: NO_WALL_CLOCKS, ..Shape::default() };
+    match entry {
+        Entry::Orchestrator => {
+            let retire = Faults::of(&[FaultKind::Retire]);
+            Shape { faults: shape.faults.without(retire), ..shape }
+        }
+        Entry::Workers => Shape { may_lose: 1, rate_ppm: DRIFT_PPM, ..shape },
+    }
 }
 
 impl<N> Scenario for Orders<N>
@@ -142,31 +136,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        let shape = Shape {
-            nodes: ROLES.len() as u16,
-            faults: Faults::ALL.without(wall).without(Faults::of(self.spared)),
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        };
-        match self.entry {
-            // Each node has what no other one has.
-            Entry::Orchestrator => {
-                let retire = Faults::of(&[FaultKind::Retire]);
-                Shape { faults: shape.faults.without(retire), ..shape }
-            }
-            Entry::Workers => Shape { may_lose: 1, rate_ppm: DRIFT_PPM, ..shape },
-        }
+        self.trial.shape.clone()
     }
 
     /// The number says what the order is, so that a number stands for one order only.
@@ -268,7 +246,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

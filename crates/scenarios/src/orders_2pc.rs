@@ -13,16 +13,16 @@
 //! open, shipped or called off, and not two of these.
 
 use crate::commit::{self, Cast, Commit, Judge};
+use crate::trial::Trial;
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::Outcome;
-use node::{Dice, NodeId};
+use node::{Dice, Node, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Ret, Role};
 use protocols::naive::two_phase_commit_d::TwoPhaseCommitD;
 use protocols::two_phase_commit::TwoPhaseCommit;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use world::Scene;
 
 /// How many orders, items and customers there are.
@@ -49,13 +49,9 @@ const CANCELLED: u16 = 200;
 type Books = BTreeMap<(u16, Key), i64>;
 
 /// Orders, each as one transaction, through one coordinator or two.
-pub struct Orders<N> {
-    name: &'static str,
-    about: &'static str,
-    shape: Shape,
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Orders<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Two-phase commit (protocols.md P1; systems.md S31).
@@ -65,24 +61,15 @@ pub fn orders_2pc() -> Orders<TwoPhaseCommit> {
 
 /// The exhibit that forgets whom it has prepared (systems.md S04).
 pub fn forgetful() -> Orders<TwoPhaseCommitD> {
-    Orders {
-        name: "naive::orders_2pc",
-        about: "an order is refused, and nobody tells who has set its items aside",
-        shape: Shape { expected: Expected::Violated, marks: &[], ..shape() },
-        ..Orders::default()
-    }
+    let about = "an order is refused, and nobody tells who has set its items aside";
+    Orders { trial: Trial::exhibit("naive::orders_2pc", about, shape()) }
 }
 
-impl<N> Default for Orders<N> {
+impl<N: Node> Default for Orders<N> {
     /// Orders over any commit protocol.
     fn default() -> Self {
-        Self {
-            name: "orders_2pc",
-            about: "orders by two-phase commit: sold, paid and shipped at once, or not at all",
-            shape: shape(),
-            mutants: Vec::new(),
-            node: PhantomData,
-        }
+        let about = "orders by two-phase commit: sold, paid and shipped at once, or not at all";
+        Self { trial: Trial::new("orders_2pc", about, shape()) }
     }
 }
 
@@ -167,15 +154,15 @@ impl<N: Commit> Scenario for Orders<N> {
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        self.shape.clone()
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -223,7 +210,7 @@ impl<N: Commit> Scenario for Orders<N> {
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

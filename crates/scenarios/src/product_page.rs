@@ -11,10 +11,11 @@
 //!   there; nothing that was begun is left undone.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::cache::Cache;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -22,51 +23,41 @@ use protocols::VersionedCache;
 use protocols::naive::{CacheDeleteThenWrite, CacheDoubleDelete};
 use protocols::page::{Config, Content, Durable, Op, Page, Ret, Role, Version, View};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 const DATABASE: NodeId = NodeId(0);
 
 /// Reads and writes through fronts, over caches and one database.
-pub struct ProductPages<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct ProductPages<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Leases, tombstones, invalidation from the commit log (protocols.md P10).
 pub fn product_page() -> ProductPages<VersionedCache> {
     let about = "a cache beside a database: leases, tombstones, invalidation from the commit log";
-    ProductPages {
-        expected: Expected::Holds,
-        marks: &[
-            "a cache did not answer",
-            "a lease ran out",
-            "a page was forgotten",
-            "a reader waited for another one to fill the cache",
-            "a restarted database found what to invalidate",
-            "a restarted front asked the database",
-            "a tombstone was forgotten",
-            "a write was done already",
-            "an entry was invalidated",
-            "an entry was older than what its reader has seen",
-            "who had been to the database too early was refused",
-            "who had no lease any more was refused",
-        ],
-        ..ProductPages::exhibit("product_page", about)
-    }
+    let marks = &[
+        "a cache did not answer",
+        "a lease ran out",
+        "a page was forgotten",
+        "a reader waited for another one to fill the cache",
+        "a restarted database found what to invalidate",
+        "a restarted front asked the database",
+        "a tombstone was forgotten",
+        "a write was done already",
+        "an entry was invalidated",
+        "an entry was older than what its reader has seen",
+        "who had been to the database too early was refused",
+        "who had no lease any more was refused",
+    ];
+    ProductPages { trial: Trial::new("product_page", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> ProductPages<N> {
+impl<N: Node> ProductPages<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -82,6 +73,11 @@ pub fn double_delete() -> ProductPages<CacheDoubleDelete> {
     ProductPages::exhibit("naive::cache_double_delete", about)
 }
 
+/// Everything but the database may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for ProductPages<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -89,23 +85,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     /// Most are about one page; the others are there to push it out of the cache.
@@ -187,7 +175,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

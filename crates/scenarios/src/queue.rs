@@ -10,9 +10,10 @@
 //!   and tasks are empty, and nobody waits.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::delivery::Delivery;
 use checkers::{Anomaly, Judged, Verdict};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -21,54 +22,44 @@ use protocols::job::{Config, Durable, Job, Op, Ret, Role, View};
 use protocols::naive::{QueueAcknowledgeFirst, QueuePopThenProcess};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 const BROKER: NodeId = NodeId(0);
 const STORE: NodeId = NodeId(1);
 
 /// Jobs through fronts, one broker and workers, done at one store.
-pub struct Jobs<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Jobs<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// A durable queue (protocols.md P7).
 pub fn queue() -> Jobs<DurableQueue> {
     let about = "jobs through a durable queue: what is accepted is done once and in order, or dead";
-    Jobs {
-        expected: Expected::Holds,
-        marks: &[
-            "a job was done and given up, and the first one stands",
-            "a job was given back",
-            "a job was given up",
-            "a job waited for an older one of its account",
-            "a lease ran out",
-            "a message after a gap was not taken",
-            "a message was published again",
-            "a reply found nobody",
-            "a restarted broker found messages",
-            "a restarted store found replies to publish",
-            "an old receipt was refused",
-            "an older life of a producer was not heard",
-            "the inbox forgot a job",
-            "the inbox knew a job",
-        ],
-        ..Jobs::exhibit("queue", about)
-    }
+    let marks = &[
+        "a job was done and given up, and the first one stands",
+        "a job was given back",
+        "a job was given up",
+        "a job waited for an older one of its account",
+        "a lease ran out",
+        "a message after a gap was not taken",
+        "a message was published again",
+        "a reply found nobody",
+        "a restarted broker found messages",
+        "a restarted store found replies to publish",
+        "an old receipt was refused",
+        "an older life of a producer was not heard",
+        "the inbox forgot a job",
+        "the inbox knew a job",
+    ];
+    Jobs { trial: Trial::new("queue", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> Jobs<N> {
+impl<N: Node> Jobs<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -84,6 +75,11 @@ pub fn acknowledge_first() -> Jobs<QueueAcknowledgeFirst> {
     Jobs::exhibit("naive::queue_acknowledge_first", about)
 }
 
+/// A worker may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for Jobs<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -91,23 +87,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -197,7 +185,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

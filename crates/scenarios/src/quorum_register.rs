@@ -1,7 +1,8 @@
 //! The quorum register on trial: linearizable, also with a minority lost for good.
 
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::{Model, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Event, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -9,45 +10,33 @@ use protocols::QuorumRegister;
 use protocols::naive::RegisterWithoutWriteBack;
 use protocols::register::{Config, Durable, INITIAL, Op, Recorded, Ret, Ts, View};
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 /// Reads and writes of unique values over one set of replicas.
-pub struct QuorumRegisters<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol, none unless somebody plants them.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct QuorumRegisters<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Multi-writer ABD (protocols.md P17).
 pub fn register() -> QuorumRegisters<QuorumRegister> {
-    QuorumRegisters {
-        name: "register",
-        about: "quorum register (multi-writer ABD): linearizable, also with a minority lost",
-        expected: Expected::Holds,
-        marks: &[
-            "write-back",
-            "two writers raced",
-            "recorded write resumed",
-            "older request refused",
-            "answer to an earlier life",
-            "round sent again",
-        ],
-        mutants: Vec::new(),
-        node: PhantomData,
-    }
+    let about = "quorum register (multi-writer ABD): linearizable, also with a minority lost";
+    let marks = &[
+        "write-back",
+        "two writers raced",
+        "recorded write resumed",
+        "older request refused",
+        "answer to an earlier life",
+        "round sent again",
+    ];
+    QuorumRegisters { trial: Trial::new("register", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> QuorumRegisters<N> {
+impl<N: Node> QuorumRegisters<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -59,6 +48,11 @@ pub fn without_write_back() -> QuorumRegisters<RegisterWithoutWriteBack> {
     )
 }
 
+/// A minority may be lost.
+fn shape() -> Shape {
+    Shape { clients: 5, faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for QuorumRegisters<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -66,24 +60,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            clients: 5,
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -133,7 +118,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -9,9 +9,10 @@
 //!   the last one to look; what was done is there; nothing that was begun is left undone.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Anomaly, Judged, Model, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -19,46 +20,36 @@ use protocols::ConditionalRequests;
 use protocols::naive::{EtagOnReads, EtagRetried};
 use protocols::record::{Config, Durable, Entry, Op, Patient, Ret, Role, View};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 const ORIGIN: NodeId = NodeId(0);
 
 /// Looks and entries through agents, at one origin.
-pub struct Records<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Records<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// If-Match, If-None-Match, 412, 428 (protocols.md P9).
 pub fn conditional_requests() -> Records<ConditionalRequests> {
     let about = "HTTP's conditional requests: If-None-Match to read, If-Match or 412 to write";
-    Records {
-        expected: Expected::Holds,
-        marks: &[
-            "a copy was still good",
-            "a read found its operation done",
-            "a write met another version",
-            "a write that was there already was acknowledged again",
-            "a write was not answered",
-            "a write without a condition was refused",
-            "given up after conflicts",
-        ],
-        ..Records::exhibit("conditional_requests", about)
-    }
+    let marks = &[
+        "a copy was still good",
+        "a read found its operation done",
+        "a write met another version",
+        "a write that was there already was acknowledged again",
+        "a write was not answered",
+        "a write without a condition was refused",
+        "given up after conflicts",
+    ];
+    Records { trial: Trial::new("conditional_requests", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> Records<N> {
+impl<N: Node> Records<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -74,6 +65,11 @@ pub fn retried() -> Records<EtagRetried> {
     Records::exhibit("naive::etag_retried", about)
 }
 
+/// An agent may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for Records<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -81,23 +77,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     /// Most are about one record, and few forget to say what they have seen.
@@ -161,7 +149,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -11,16 +11,16 @@
 //! **Outside** the same node is an exhibit three times: with wall clocks that jump, with a restart
 //! that is not delayed, and with an eye on what is written.
 
+use crate::trial::Trial;
 use checkers::models::{Mutex, MutexOp, MutexRet};
 use checkers::{Keyed, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Sample, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Sample, Scenario, Shape};
 use history::{Actor, Event, History, Outcome, What};
 use node::{Node, NodeId, Observe, RequestId};
 use proptest::prelude::*;
 use protocols::Redlock;
 use protocols::key::{Applied, Config, Durable, Key, Object, Op, Ret, Role, Token, View};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::time::Duration;
 use world::{FaultKind, Faults, Kind, Scene};
 
@@ -63,46 +63,38 @@ impl Profile {
 }
 
 /// Increments through holders that have a key on a majority of servers.
-pub struct Redlocks<N> {
-    name: &'static str,
-    about: &'static str,
+pub struct Redlocks<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
     profile: Profile,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
 }
 
-impl<N> Redlocks<N> {
+impl<N: Node> Redlocks<N> {
     /// Another node in the restricted profile, to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
         Self::outside(name, about, Profile::Restricted)
     }
 
     fn outside(name: &'static str, about: &'static str, profile: Profile) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, profile, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape(profile)), profile }
     }
 }
 
 /// Redlock where it holds (protocols.md P5).
 pub fn redlock() -> Redlocks<Redlock> {
     let about = "Redlock where no clock jumps and nothing is forgotten: one holder at a time";
-    Redlocks {
-        expected: Expected::Holds,
-        marks: &[
-            "a key had run out",
-            "a Release met another's key",
-            "a restarted lock server stayed silent",
-            "no majority",
-            "a majority came too late",
-            "an extension moved the bound",
-            "an extension failed",
-            "a holder stopped at its bound",
-        ],
-        ..Redlocks::exhibit("redlock", about)
-    }
+    let marks = &[
+        "a key had run out",
+        "a Release met another's key",
+        "a restarted lock server stayed silent",
+        "no majority",
+        "a majority came too late",
+        "an extension moved the bound",
+        "an extension failed",
+        "a holder stopped at its bound",
+    ];
+    let profile = Profile::Restricted;
+    Redlocks { trial: Trial::new("redlock", about, Shape { marks, ..shape(profile) }), profile }
 }
 
 /// The same where wall clocks jump.
@@ -123,6 +115,17 @@ pub fn unfenced() -> Redlocks<Redlock> {
     Redlocks::outside("naive::redlock_unfenced", about, Profile::Effects)
 }
 
+/// Where faults are those of a profile, and one node may be lost.
+fn shape(profile: Profile) -> Shape {
+    Shape {
+        faults: profile.faults(),
+        may_lose: 1,
+        rate_ppm: RATE_PPM,
+        give_up: Duration::from_secs(2),
+        ..Shape::default()
+    }
+}
+
 impl<N> Scenario for Redlocks<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -130,23 +133,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        Shape {
-            faults: self.profile.faults(),
-            may_lose: 1,
-            rate_ppm: RATE_PPM,
-            give_up: Duration::from_secs(2),
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -234,7 +229,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

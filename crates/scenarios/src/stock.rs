@@ -9,10 +9,11 @@
 //!   last one to look; what was done is there; nothing that was begun is left undone.
 
 use crate::is_drawn;
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use checkers::conservation::Ledger;
 use checkers::idempotency::{Answer, Idempotency};
 use checkers::{Judged, Model, Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::{Actor, Event, History, What};
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -20,81 +21,65 @@ use protocols::naive::{OptimisticByValue, OptimisticGetSet, RowLockPooled, Watch
 use protocols::stock::{Config, Durable, Item, Op, Ret, Role, Row, View};
 use protocols::{Optimistic, RowLock, Watch};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::time::Duration;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 const STORE: NodeId = NodeId(0);
 
 /// Sales and restockings through workers, over one store.
-pub struct Stock<N> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
+pub struct Stock<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
 }
 
 /// Versions (protocols.md P6, 6.1 to 6.3 and 6.5).
 pub fn optimistic() -> Stock<Optimistic> {
     let about = "compare-and-set on a row's version, bounded retry, operation ids: linearizable";
-    Stock {
-        expected: Expected::Holds,
-        marks: &[
-            "a read found its operation done",
-            "a write found its operation done",
-            "a write met another version",
-            "a write was not answered",
-            "given up after conflicts",
-            "sold out",
-        ],
-        ..Stock::exhibit("optimistic", about)
-    }
+    let marks = &[
+        "a read found its operation done",
+        "a write found its operation done",
+        "a write met another version",
+        "a write was not answered",
+        "given up after conflicts",
+        "sold out",
+    ];
+    Stock { trial: Trial::new("optimistic", about, Shape { marks, ..shape() }) }
 }
 
 /// WATCH, MULTI, EXEC (protocols.md 6.2 to 6.5).
 pub fn watch() -> Stock<Watch> {
     let about =
         "WATCH, read, MULTI, EXEC on a connection of one's own, operation ids: linearizable";
-    Stock {
-        expected: Expected::Holds,
-        marks: &[
-            "a closed connection was used",
-            "a read found its operation done",
-            "an EXEC found its watch spoiled",
-            "an EXEC was not answered",
-            "given up after conflicts",
-            "sold out",
-        ],
-        ..Stock::exhibit("watch", about)
-    }
+    let marks = &[
+        "a closed connection was used",
+        "a read found its operation done",
+        "an EXEC found its watch spoiled",
+        "an EXEC was not answered",
+        "given up after conflicts",
+        "sold out",
+    ];
+    Stock { trial: Trial::new("watch", about, Shape { marks, ..shape() }) }
 }
 
 /// SELECT … FOR UPDATE (protocols.md P5, and 6.3).
 pub fn row_lock() -> Stock<RowLock> {
     let about = "SELECT FOR UPDATE, UPDATE, COMMIT on a connection of one's own: linearizable";
-    Stock {
-        expected: Expected::Holds,
-        marks: &[
-            "a COMMIT was not answered",
-            "a closed connection was used",
-            "a lock was not granted in time",
-            "a transaction found its operation done",
-            "a transaction waited in line",
-            "an update was rolled back",
-            "sold out",
-        ],
-        ..Stock::exhibit("row_lock", about)
-    }
+    let marks = &[
+        "a COMMIT was not answered",
+        "a closed connection was used",
+        "a lock was not granted in time",
+        "a transaction found its operation done",
+        "a transaction waited in line",
+        "an update was rolled back",
+        "sold out",
+    ];
+    Stock { trial: Trial::new("row_lock", about, Shape { marks, ..shape() }) }
 }
 
-impl<N> Stock<N> {
+impl<N: Node> Stock<N> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, mutants, node: PhantomData }
+        Self { trial: Trial::exhibit(name, about, shape()) }
     }
 }
 
@@ -122,6 +107,11 @@ pub fn pooled() -> Stock<RowLockPooled> {
     Stock::exhibit("naive::row_lock_pooled", about)
 }
 
+/// A worker may be lost.
+fn shape() -> Shape {
+    Shape { faults: NO_WALL_CLOCKS, may_lose: 1, ..Shape::default() }
+}
+
 impl<N> Scenario for Stock<N>
 where
     N: Node<Config = Config, Op = Op, Ret = Ret> + Observe<Durable = Durable, View = View>,
@@ -129,23 +119,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            faults: Faults::ALL.without(wall),
-            may_lose: 1,
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     /// Most are about one item, and what is put back is as often as not what was sold.
@@ -208,7 +190,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -2,9 +2,10 @@
 //! AC1 to AC5.
 
 use crate::commit::{self, Cast, Commit, Judge};
+use crate::trial::Trial;
 use checkers::Verdict;
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
-use node::{Dice, NodeId};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
+use node::{Dice, Node, NodeId};
 use proptest::prelude::*;
 use protocols::commit::{Action, Config, Item, Key, Op, Presume};
 use protocols::naive::{
@@ -13,7 +14,6 @@ use protocols::naive::{
     two_phase_commit_e::TwoPhaseCommitE,
 };
 use protocols::two_phase_commit::TwoPhaseCommit;
-use std::marker::PhantomData;
 use world::{Case, Scene};
 
 /// Keys of each participant.
@@ -23,18 +23,14 @@ const KEYS: u16 = 16;
 const OPENING: i64 = 10;
 
 /// Operations with free votes over one coordinator and its participants.
-pub struct FreeVotes<N> {
-    name: &'static str,
-    about: &'static str,
-    shape: Shape,
+pub struct FreeVotes<N: Node> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
     /// How many acceptors there are.
     acceptors: fn(&mut Dice) -> u16,
     /// Timers, and whether a case keeps to what they were made for.
     timing: fn(&mut Dice) -> Config,
     keeps: fn(&Case<Op, Config>) -> bool,
-    /// Planted bugs of the protocol, none unless somebody plants them.
-    pub mutants: Vec<Planted<Op, Config>>,
-    node: PhantomData<fn() -> N>,
 }
 
 /// Presumed abort (protocols.md P1).
@@ -67,25 +63,20 @@ pub fn presumed_commit() -> FreeVotes<TwoPhaseCommit> {
     FreeVotes::new("presumed_commit", about, shape).timed(timing, |_| true)
 }
 
-impl<N> FreeVotes<N> {
+impl<N: Node> FreeVotes<N> {
     /// Under these faults, whatever the timers.
     pub(crate) fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
-        Self {
-            name,
-            about,
-            shape,
-            acceptors: |_| 0,
-            timing: commit::timing,
-            keeps: |_| true,
-            mutants: Vec::new(),
-            node: PhantomData,
-        }
+        Self::over(Trial::new(name, about, shape))
     }
 
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let expected = Expected::Violated;
-        Self::new(name, about, Shape { faults: commit::FAULTS, expected, ..Shape::default() })
+        let shape = Shape { faults: commit::FAULTS, ..Shape::default() };
+        Self::over(Trial::exhibit(name, about, shape))
+    }
+
+    fn over(trial: Trial<N>) -> Self {
+        Self { trial, acceptors: |_| 0, timing: commit::timing, keeps: |_| true }
     }
 
     /// With timers that were made for some cases alone: it speaks of no others.
@@ -164,15 +155,15 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        self.shape.clone()
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op> {
@@ -215,7 +206,7 @@ impl<N: Commit> Scenario for FreeVotes<N> {
     }
 
     fn mutants(&self) -> &[Planted<Op, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

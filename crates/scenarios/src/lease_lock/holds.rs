@@ -60,12 +60,12 @@ pub(super) fn history_of(holds: &[Hold]) -> History<(Object, FencedOp), FencedRe
         let acquire = (FencedOp::Acquire { owner }, FencedRet::Granted(hold.fence));
         let release = (FencedOp::Release { owner, fence: hold.fence }, FencedRet::Released);
         // At one moment, a hold that ends is over before the next one begins; one that ends as it
-        // begins has begun first.
-        let empty = if hold.begin == hold.end { 2u8 } else { 0 };
-        points.push((hold.begin, 1, hold, acquire));
-        points.push((hold.end, empty, hold, release));
+        // begins has begun first, and is over before the next grant.
+        let empty = u8::from(hold.begin == hold.end);
+        points.push((hold.begin, (1, hold.fence, 0), hold, acquire));
+        points.push((hold.end, (empty, hold.fence, 1), hold, release));
     }
-    points.sort_by_key(|(at, rank, hold, _)| (*at, *rank, hold.fence));
+    points.sort_by_key(|(at, rank, ..)| (*at, *rank));
     let mut events = Vec::with_capacity(2 * points.len());
     for (op, (at, _, hold, (asked, answer))) in (0u32..).zip(points) {
         let actor = Actor::Role(hold.owner.0);

@@ -12,9 +12,10 @@
 mod audit;
 pub mod workload;
 
+use crate::trial::{NO_WALL_CLOCKS, Trial};
 use audit::Audit;
 use checkers::{Verdict, linearizable};
-use explorer::{CaseFor, Expected, Planted, Run, Scenario, Shape};
+use explorer::{CaseFor, Planted, Run, Scenario, Shape};
 use history::History;
 use node::{Node, NodeId, Observe};
 use proptest::prelude::*;
@@ -26,19 +27,15 @@ use protocols::replicated::{
 use std::marker::PhantomData;
 use std::time::Duration;
 use workload::Workload;
-use world::{FaultKind, Faults, Scene};
+use world::Scene;
 
 /// Commands and membership changes at a replicated machine.
-pub struct Rafts<N, M: Machine> {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    marks: &'static [&'static str],
+pub struct Rafts<N: Node, M: Machine> {
+    /// What it is called, its shape, and its planted bugs.
+    pub trial: Trial<N>,
     /// Membership changes are among the operations.
     changes: bool,
-    /// Planted bugs of the protocol.
-    pub mutants: Vec<Planted<Op<M::Command>, Config>>,
-    parts: PhantomData<fn() -> (N, M)>,
+    machine: PhantomData<fn() -> M>,
 }
 
 /// What a campaign over Raft must have reached.
@@ -56,16 +53,19 @@ const MARKS: &[&str] = &[
     "older request met a session",
 ];
 
-impl<N, M: Machine> Rafts<N, M> {
+impl<N: Node, M: Machine> Rafts<N, M> {
     /// A protocol that is here to be found broken.
     pub fn exhibit(name: &'static str, about: &'static str) -> Self {
-        let (expected, marks, mutants) = (Expected::Violated, [].as_slice(), Vec::new());
-        Self { name, about, expected, marks, changes: true, mutants, parts: PhantomData }
+        Self::new(Trial::exhibit(name, about, shape()))
     }
 
     /// One that holds.
     fn right(name: &'static str, about: &'static str) -> Self {
-        Self { expected: Expected::Holds, marks: MARKS, ..Self::exhibit(name, about) }
+        Self::new(Trial::new(name, about, shape()))
+    }
+
+    fn new(trial: Trial<N>) -> Self {
+        Self { trial, changes: true, machine: PhantomData }
     }
 }
 
@@ -93,6 +93,20 @@ pub fn single_server() -> Rafts<SingleServer<Registers>, Registers> {
     Rafts { changes: false, ..Rafts::exhibit("naive::single_server", about) }
 }
 
+/// Two servers may be lost, where a majority is left.
+fn shape() -> Shape {
+    Shape {
+        clients: 5,
+        faults: NO_WALL_CLOCKS,
+        may_lose: 2,
+        // Long enough for several leaders, one after the other.
+        trouble: Duration::from_secs(4),
+        deadline: Duration::from_secs(8),
+        marks: MARKS,
+        ..Shape::default()
+    }
+}
+
 impl<N, M> Scenario for Rafts<N, M>
 where
     M: Machine + Workload,
@@ -102,27 +116,15 @@ where
     type Node = N;
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.trial.name.to_owned()
     }
 
     fn about(&self) -> String {
-        self.about.to_owned()
+        self.trial.about.to_owned()
     }
 
     fn shape(&self) -> Shape {
-        // Nobody reads a wall clock here.
-        let wall = Faults::of(&[FaultKind::WallOffset, FaultKind::WallDrift, FaultKind::WallJump]);
-        Shape {
-            clients: 5,
-            faults: Faults::ALL.without(wall),
-            may_lose: 2,
-            // Long enough for several leaders, one after the other.
-            trouble: Duration::from_secs(4),
-            deadline: Duration::from_secs(8),
-            marks: self.marks,
-            expected: self.expected,
-            ..Shape::default()
-        }
+        self.trial.shape.clone()
     }
 
     fn op(&self) -> impl Strategy<Value = Op<M::Command>> {
@@ -187,7 +189,7 @@ where
     }
 
     fn mutants(&self) -> &[Planted<Op<M::Command>, Config>] {
-        &self.mutants
+        &self.trial.mutants
     }
 
     fn invariant(&self) -> impl FnMut(&dyn Scene<N>) -> Verdict {

@@ -1,7 +1,7 @@
 //! Two-phase commit and the bank: what calm runs cost, small campaigns, and what must be found.
 
-use crate::{campaign, signatures};
-use explorer::{AnyScenario, Budget, Narrow, Progress, Scenario, explore, judge, judge_recorded};
+use crate::{breaks, campaign, copies_do_no_harm, holds, holds_with_few, planted, signatures};
+use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge, judge_recorded};
 use node::{Cx, Node, NodeId, Observe, RequestId};
 use protocols::commit::{Action, Config, Durable, Item, Key, Op, Presume, Ret, Role, View};
 use scenarios::bank::{bank, in_any_order, wound_wait};
@@ -142,29 +142,24 @@ fn p14_where_commit_is_presumed_one_no_voter_costs_4n_minus_2_messages_and_two_f
     }
 }
 
-fn narrow(mutant: &str) -> Narrow {
-    let mutant = (!mutant.is_empty()).then(|| mutant.parse().expect("a mutant's name"));
-    Narrow { mutant, ..Narrow::default() }
-}
-
 #[test]
 fn two_phase_commit_holds() {
-    campaign(&two_phase_commit(), 2_000, narrow("")).assert_holds();
+    holds(&two_phase_commit());
 }
 
 #[test]
 fn presumed_commit_holds() {
-    campaign(&presumed_commit(), 2_000, narrow("")).assert_holds();
+    holds(&presumed_commit());
 }
 
 #[test]
 fn the_bank_holds() {
-    campaign(&bank(), 2_000, narrow("")).assert_holds();
+    holds(&bank());
 }
 
 #[test]
 fn the_bank_holds_where_locks_are_waited_for() {
-    campaign(&wound_wait(), 2_000, narrow("")).assert_holds();
+    holds(&wound_wait());
 }
 
 /// No fault is needed: each waits for what another one holds.
@@ -179,36 +174,19 @@ fn locks_in_any_order_end_in_deadlock() {
 
 #[test]
 fn a_few_faults_break_neither() {
-    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
-    campaign(&two_phase_commit(), 1_000, few.clone()).assert_holds();
-    campaign(&bank(), 1_000, few.clone()).assert_holds();
-    campaign(&wound_wait(), 1_000, few).assert_holds();
-}
-
-/// Each exhibit shows its own errors, none of them hidden behind another, and small.
-fn shows<N>(exhibit: &FreeVotes<N>, errors: &[&str])
-where
-    FreeVotes<N>: Scenario,
-{
-    let report = campaign(exhibit, 100, Narrow::default());
-    let found = signatures(&report);
-    let name = &report.scenario;
-    for error in errors {
-        assert!(found.iter().any(|signature| signature == error), "{name}: {error}: {found:?}");
-    }
-    let small = exhibit.exhibit(report.findings[0].seed, &Narrow::default(), true);
-    let (calls, faults) = small.expect("it fails").after;
-    assert!(calls <= 3 && faults <= 2, "{name}: {calls} calls and {faults} faults");
+    holds_with_few(&two_phase_commit());
+    holds_with_few(&bank());
+    holds_with_few(&wound_wait());
 }
 
 #[test]
 fn every_exhibit_shows_its_errors_within_100_seeds() {
-    shows(&version_a(), &["commit / AC1 agreement", "commit / AC2 validity"]);
-    shows(&version_b(), &["commit / AC2 validity", "commit / applied twice"]);
-    shows(&version_c(), &["commit / AC1 agreement", "commit / AC2 validity"]);
-    shows(&version_d(), &["progress / in doubt", "commit / applied twice"]);
-    shows(&version_e(), &["commit / AC1 agreement", "commit / AC2 validity"]);
-    shows(&version_e(), &["progress / in doubt"]);
+    breaks(&version_a(), 100, &["commit / AC1 agreement", "commit / AC2 validity"], (3, 2));
+    breaks(&version_b(), 100, &["commit / AC2 validity", "commit / applied twice"], (3, 2));
+    breaks(&version_c(), 100, &["commit / AC1 agreement", "commit / AC2 validity"], (3, 2));
+    breaks(&version_d(), 100, &["progress / in doubt", "commit / applied twice"], (3, 2));
+    breaks(&version_e(), 100, &["commit / AC1 agreement", "commit / AC2 validity"], (3, 2));
+    breaks(&version_e(), 100, &["progress / in doubt"], (3, 2));
 }
 
 #[test]
@@ -222,20 +200,19 @@ fn every_generic_mutant_is_found_but_the_one_that_does_no_harm() {
     ] {
         let budget = Budget {
             campaign: Some(1),
-            narrow: narrow(mutant),
+            narrow: planted(mutant),
             first: true,
             ..Budget::seeds(2_000)
         };
         let report = explore(&two_phase_commit(), &budget, &Progress::default());
         assert!(report.verdict().is_violated(), "{mutant}");
     }
-    // Links make copies of messages, so a handler that has run twice has changed nothing.
-    campaign(&two_phase_commit(), 1_000, narrow("handle_twice")).assert_holds();
+    copies_do_no_harm(&two_phase_commit());
 }
 
 #[test]
 fn the_bank_shows_money_made_and_lost() {
-    let found = signatures(&campaign(&bank(), 1_000, narrow("lose_on_restart")));
+    let found = signatures(&campaign(&bank(), 1_000, planted("lose_on_restart")));
     for error in ["conservation / read_all", "conservation / negative balance"] {
         assert!(found.iter().any(|signature| signature == error), "{error}: {found:?}");
     }
@@ -244,7 +221,7 @@ fn the_bank_shows_money_made_and_lost() {
 /// A transfer between two participants under a mutant and these faults.
 fn transfer(mutant: &str, faults: Vec<Kind>, places: Vec<Place>) -> Case<Op, Config> {
     let mut case = calm(2, vec![votes(&[Action::Add(-1), Action::Add(1)])]);
-    case.mutant = narrow(mutant).mutant;
+    case.mutant = mutant.parse().ok();
     for node in &mut case.nodes {
         node.inquiry_interval = Duration::from_millis(20);
     }
@@ -270,7 +247,7 @@ fn a1_commit_sent_before_it_is_forced_needs_one_fault() {
     let case = transfer("send_before_force(Commit)", vec![crash.clone()], vec![place.clone()]);
     assert_eq!(verdict(&case), "VIOLATED   AC1 agreement: t0.1.0 committed at p1, aborted at p2");
     assert_eq!(verdict(&transfer("", vec![crash], vec![place])), "HOLDS");
-    let calm = Narrow { faults: Some(Faults::NONE), ..narrow("send_before_force(Commit)") };
+    let calm = Narrow { faults: Some(Faults::NONE), ..planted("send_before_force(Commit)") };
     let found = signatures(&campaign(&two_phase_commit(), 1_000, calm));
     assert!(!found.contains(&"commit / AC1 agreement".to_owned()), "{found:?}");
 }

@@ -1,7 +1,7 @@
 //! Data synchronisation: what calm writes and rounds cost, a small campaign, what must be found.
 
-use super::{campaign, costs, ms, paid, signatures};
-use explorer::{AnyScenario, Budget, Narrow, Progress, judge_recorded};
+use crate::{breaks, campaign, costs, finds, ms, paid};
+use explorer::{AnyScenario, Narrow, judge_recorded};
 use node::NodeId;
 use protocols::sync::{Config, Key, Op};
 use scenarios::data_sync::{data_sync, lamport, wall_clock};
@@ -92,39 +92,22 @@ fn a_small_campaign_holds_and_is_measured() {
     }
 }
 
-/// The first finding of a planted bug.
-#[track_caller]
-fn finds(mutant: &str, signature: &str) {
-    let narrow = Narrow { mutant: mutant.parse().ok(), ..Narrow::default() };
-    let found = signatures(&campaign(&data_sync(), 1_000, narrow));
-    assert!(found.iter().any(|found| found == signature), "{found:?}");
-}
-
 #[test]
 fn planted_bugs_are_found_by_the_property_that_they_break() {
-    finds("send_before_force(Written)", "convergence / acknowledged, not written");
-    finds("persist_instead_of_force(Merged)", "convergence / replica went back");
-    finds("drop_force(Reserved)", "clock / stamp went back");
-    finds("lose_on_restart", "convergence / version twice");
-    finds("forget_timer(Round)", "convergence / diverged");
-    finds("forget_timer(Save)", "progress / operation never ends");
-}
-
-/// Each exhibit shows its own errors, and small.
-fn shows(exhibit: &dyn AnyScenario, errors: &[&str]) {
-    let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = exhibit.explore(&budget, &Progress::default());
-    for error in errors.iter().map(|class| format!("convergence / {class}")) {
-        let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
-        let found = found.unwrap_or_else(|| panic!("{}: no {error}", report.scenario));
-        let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-        let (calls, faults) = small.after;
-        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
-    }
+    finds(&data_sync(), "send_before_force(Written)", "convergence / acknowledged, not written");
+    finds(&data_sync(), "persist_instead_of_force(Merged)", "convergence / replica went back");
+    finds(&data_sync(), "drop_force(Reserved)", "clock / stamp went back");
+    finds(&data_sync(), "lose_on_restart", "convergence / version twice");
+    finds(&data_sync(), "forget_timer(Round)", "convergence / diverged");
+    finds(&data_sync(), "forget_timer(Save)", "progress / operation never ends");
 }
 
 #[test]
 fn the_exhibits_are_found_and_made_small() {
-    shows(&wall_clock(), &["older version wins", "acknowledged write lost", "version lost"]);
-    shows(&lamport(), &["diverged", "version lost"]);
+    let lost = ["convergence / older version wins", "convergence / acknowledged write lost"];
+    breaks(&wall_clock(), 1_000, &lost, (4, 3));
+    for exhibit in [&wall_clock() as &dyn AnyScenario, &lamport()] {
+        breaks(exhibit, 1_000, &["convergence / version lost"], (4, 3));
+    }
+    breaks(&lamport(), 1_000, &["convergence / diverged"], (4, 3));
 }

@@ -1,12 +1,9 @@
 //! The lease lock's costs, its trial in small, and what its judges must and must not say.
 
-use crate::ms;
-use explorer::{
-    AnyScenario, Budget, Narrow, Outcome, Progress, Record, Scenario, explore, judge_recorded,
-};
+use crate::{breaks, holds, ms};
+use explorer::{Outcome, Record, Scenario, judge_recorded};
 use node::{EffectKind, Node, NodeId};
 use protocols::lease::{Config, Object, Op, Ret, Role};
-use protocols::naive::{Lock, Rules};
 use scenarios::lease_lock::{
     LeaseLocks, first_free_node, lease_lock, redis, smallest_id, unfenced,
 };
@@ -137,7 +134,7 @@ fn a_short_pause_harms_nobody() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&lease_lock(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    holds(&lease_lock());
 }
 
 /// The Redis lock's own bug: the release of one that had finished in time is late, ends the hold of
@@ -159,20 +156,11 @@ fn a_late_release_deletes_the_next_holders_key() {
     assert!(outcome.verdict.holds(), "{}", outcome.verdict);
 }
 
-/// Found within so many cases, with 2 operations and at most so many faults.
-fn found_and_made_small<R: Rules>(exhibit: &LeaseLocks<Lock<R>>, within: u64, faults: usize) {
-    let budget = Budget { first: true, ..Budget::seeds(within) };
-    let report = explore(exhibit, &budget, &Progress::default());
-    let finding = report.findings.first().expect("an update is lost");
-    let small = exhibit.exhibit(finding.seed, &Narrow::default(), true).expect("it fails");
-    assert_eq!(small.anomaly.signature(), "lock / lost update");
-    assert!(small.after.0 <= 3 && small.after.1 <= faults, "{:?}", small.after);
-}
-
 #[test]
 fn the_articles_locks_are_found_and_made_small() {
-    found_and_made_small(&unfenced(), 100, 1);
-    found_and_made_small(&redis(), 100, 1);
-    found_and_made_small(&smallest_id(), 10, 0);
-    found_and_made_small(&first_free_node(), 10, 0);
+    let lost = ["lock / lost update"];
+    breaks(&unfenced(), 100, &lost, (3, 1));
+    breaks(&redis(), 100, &lost, (3, 1));
+    breaks(&smallest_id(), 10, &lost, (3, 0));
+    breaks(&first_free_node(), 10, &lost, (3, 0));
 }

@@ -1,9 +1,7 @@
 //! What exclusive logins cost, their trial in small, and the lock that is none.
 
-use crate::{costs, ms, paid};
-use explorer::{
-    AnyScenario, Budget, Narrow, Outcome, Progress, Record, Scenario, explore, judge_recorded,
-};
+use crate::{breaks, costs, holds, ms, paid};
+use explorer::{Outcome, Record, Scenario, judge_recorded};
 use node::{Node, NodeId};
 use protocols::login::{Account, Config, Op, Ret, Role};
 use scenarios::login::{Logins, lock, login};
@@ -124,16 +122,10 @@ fn the_same_act_is_done_where_a_login_is_a_lock() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&login(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    holds(&login());
 }
 
 #[test]
 fn the_login_lock_is_found_and_made_small() {
-    let exhibit = lock();
-    let budget = Budget { first: true, ..Budget::seeds(1_000) };
-    let report = explore(&exhibit, &budget, &Progress::default());
-    let finding = report.findings.first().expect("a late act is done");
-    let small = exhibit.exhibit(finding.seed, &Narrow::default(), true).expect("it fails");
-    assert_eq!(small.anomaly.signature(), "login / act of an earlier session");
-    assert!(small.after.0 <= 4 && small.after.1 <= 3, "{:?}", small.after);
+    breaks(&lock(), 1_000, &["login / act of an earlier session"], (4, 3));
 }

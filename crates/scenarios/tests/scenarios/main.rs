@@ -20,7 +20,7 @@ mod stability;
 mod stock;
 mod three_phase_commit;
 
-use explorer::{Budget, Narrow, Progress, Report, Scenario, explore};
+use explorer::{AnyScenario, Budget, Narrow, Progress, Report};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use world::{Happening, TraceEvent};
@@ -29,13 +29,63 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn campaign<S: Scenario>(scenario: &S, seeds: u64, narrow: Narrow) -> Report {
+fn campaign(scenario: &dyn AnyScenario, seeds: u64, narrow: Narrow) -> Report {
     let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(seeds) };
-    explore(scenario, &budget, &Progress::default())
+    scenario.explore(&budget, &Progress::default())
+}
+
+#[track_caller]
+fn holds(scenario: &dyn AnyScenario) {
+    campaign(scenario, 2_000, Narrow::default()).assert_holds();
+}
+
+/// Where three faults are all that happens, and a judge that needs calm is asked more often.
+#[track_caller]
+fn holds_with_few(scenario: &dyn AnyScenario) {
+    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
+    campaign(scenario, 1_000, few).assert_holds();
+}
+
+fn planted(mutant: &str) -> Narrow {
+    Narrow { mutant: Some(mutant.parse().expect("a planted bug")), ..Narrow::default() }
+}
+
+/// A planted bug is found within 1,000 cases, among others as this.
+#[track_caller]
+fn finds(scenario: &dyn AnyScenario, mutant: &str, signature: &str) {
+    let found = signatures(&campaign(scenario, 1_000, planted(mutant)));
+    assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
+}
+
+/// A handler that has run twice has changed nothing: links make copies of messages anyway.
+#[track_caller]
+fn copies_do_no_harm(scenario: &dyn AnyScenario) {
+    let report = campaign(scenario, 1_000, planted("handle_twice"));
+    assert!(report.findings.is_empty(), "{}", report.verdict());
 }
 
 fn signatures(report: &Report) -> Vec<String> {
     report.findings.iter().map(|finding| finding.anomaly.signature()).collect()
+}
+
+/// An exhibit breaks each of these within so many cases, and what is left of a case is small:
+/// operations and faults.
+#[track_caller]
+fn breaks(exhibit: &dyn AnyScenario, within: u64, errors: &[&str], small: (usize, usize)) {
+    let report = campaign(exhibit, within, Narrow::default());
+    let name = exhibit.name();
+    for error in errors {
+        let found = report.findings.iter().find(|found| found.anomaly.signature() == *error);
+        let found =
+            found.unwrap_or_else(|| panic!("{name}: no {error}: {:?}", signatures(&report)));
+        let left = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails again");
+        let (calls, faults) = left.after;
+        assert_eq!(left.anomaly.signature(), *error);
+        assert!(
+            calls <= small.0 && faults <= small.1,
+            "{name}: {error}: {calls} calls and {faults} faults"
+        );
+    }
 }
 
 /// How many messages of each kind the servers sent, and how many records of each they forced.

@@ -1,7 +1,7 @@
 //! Orders: what a calm saga costs, a small campaign, and what must be found.
 
-use crate::{campaign, ms, signatures};
-use explorer::{AnyScenario, Narrow, Scenario, judge_recorded};
+use crate::{breaks, copies_do_no_harm, finds, holds, holds_with_few, ms};
+use explorer::{Scenario, judge_recorded};
 use node::NodeId;
 use protocols::order::{Config, Locks, Op, Order, Role};
 use scenarios::orders::{lock_only, locked, saga, undo_in_memory};
@@ -195,21 +195,16 @@ fn p14_a_refused_charge_under_a_lock_costs_15_messages_and_7_forces() {
     paid(&locked(), &calm_under_a_lock(2, 1), &expected.concat());
 }
 
-fn narrow(mutant: &str) -> Narrow {
-    Narrow { mutant: Some(mutant.parse().expect("a planted bug")), ..Narrow::default() }
-}
-
 #[test]
 fn a_small_campaign_holds() {
-    campaign(&saga(), 2_000, Narrow::default()).assert_holds();
-    campaign(&locked(), 2_000, Narrow::default()).assert_holds();
+    holds(&saga());
+    holds(&locked());
 }
 
 #[test]
 fn a_few_faults_do_not_break_it() {
-    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
-    campaign(&saga(), 1_000, few.clone()).assert_holds();
-    campaign(&locked(), 1_000, few).assert_holds();
+    holds_with_few(&saga());
+    holds_with_few(&locked());
 }
 
 #[test]
@@ -220,41 +215,28 @@ fn planted_bugs_are_found_by_the_property_that_they_break() {
         ("lose_on_restart", "conservation / leaked reservation"),
         ("forget_timer(Call)", "progress / order never ends"),
     ] {
-        let found = signatures(&campaign(&saga(), 500, narrow(mutant)));
-        assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
+        finds(&saga(), mutant, signature);
     }
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    campaign(&saga(), 1_000, narrow("handle_twice")).assert_holds();
-    campaign(&locked(), 1_000, narrow("handle_twice")).assert_holds();
+    copies_do_no_harm(&saga());
+    copies_do_no_harm(&locked());
 }
 
 /// The exhibit shows its errors, and small.
 #[test]
 fn undo_in_memory_is_found_and_made_small() {
-    let report = campaign(&undo_in_memory(), 1_000, Narrow::default());
-    for error in ["conservation / leaked reservation", "conservation / reserved twice"] {
-        let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
-        let found = found.unwrap_or_else(|| panic!("no {error}"));
-        let small = undo_in_memory().exhibit(found.seed, &Narrow::default(), true);
-        let (calls, faults) = small.expect("it fails").after;
-        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
-    }
+    let errors = ["conservation / leaked reservation", "conservation / reserved twice"];
+    breaks(&undo_in_memory(), 1_000, &errors, (4, 3));
 }
 
 /// A lease runs out in the middle of an order, and all is done again; or nobody ends it.
 #[test]
 fn a_lock_alone_is_found_and_made_small() {
-    let report = campaign(&lock_only(), 1_000, Narrow::default());
-    for error in ["conservation / reserved twice", "conservation / leaked reservation"] {
-        let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
-        let found = found.unwrap_or_else(|| panic!("no {error}"));
-        let small = lock_only().exhibit(found.seed, &Narrow::default(), true);
-        let (calls, faults) = small.expect("it fails").after;
-        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
-    }
+    let errors = ["conservation / reserved twice", "conservation / leaked reservation"];
+    breaks(&lock_only(), 1_000, &errors, (4, 3));
 }
 
 #[test]
@@ -263,7 +245,6 @@ fn planted_bugs_under_a_lock_are_found() {
         ("send_before_force(Did)", "conservation / paid without reservation"),
         ("forget_timer(Left)", "progress / order never ends"),
     ] {
-        let found = signatures(&campaign(&locked(), 1_000, narrow(mutant)));
-        assert!(found.iter().any(|found| found == signature), "{mutant}: {found:?}");
+        finds(&locked(), mutant, signature);
     }
 }

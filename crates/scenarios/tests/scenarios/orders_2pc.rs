@@ -1,7 +1,7 @@
 //! Orders by two-phase commit: what calm ones cost, a small campaign, and what must be found.
 
-use crate::{campaign, costs, ms, paid, signatures};
-use explorer::{AnyScenario, Narrow, judge_recorded};
+use crate::{breaks, campaign, costs, holds, holds_with_few, ms, paid, signatures};
+use explorer::{Narrow, judge_recorded};
 use node::NodeId;
 use protocols::commit::{Config, Op};
 use scenarios::orders_2pc::{cancel, cluster, forgetful, orders_2pc, place, report};
@@ -77,9 +77,8 @@ fn p14_a_report_costs_12_messages_and_no_force() {
 
 #[test]
 fn a_small_campaign_holds() {
-    campaign(&orders_2pc(), 2_000, Narrow::default()).assert_holds();
-    let few = Narrow { max_faults: Some(3), ..Narrow::default() };
-    campaign(&orders_2pc(), 1_000, few).assert_holds();
+    holds(&orders_2pc());
+    holds_with_few(&orders_2pc());
 }
 
 /// Placed twice, or called off: an order that has ended refuses both.
@@ -108,10 +107,5 @@ fn a_part_of_an_order_is_found() {
 /// No fault is needed: an order is sold out, and what the others have set aside stays so.
 #[test]
 fn who_is_not_told_of_a_refusal_waits_for_ever() {
-    let report = campaign(&forgetful(), 100, Narrow::default());
-    let mut found = report.findings.iter();
-    let found = found.find(|found| found.anomaly.signature() == "progress / in doubt");
-    let found = found.expect("it is found");
-    let small = forgetful().exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-    assert!(small.after.0 <= 2 && small.after.1 == 0, "{:?}", small.after);
+    breaks(&forgetful(), 100, &["progress / in doubt"], (2, 0));
 }

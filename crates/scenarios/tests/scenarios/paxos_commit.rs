@@ -1,7 +1,7 @@
 //! Paxos Commit: what calm runs cost, that it holds, and that nobody waits for the lost.
 
-use crate::campaign;
-use explorer::{Budget, Narrow, Progress, explore, judge, judge_recorded};
+use crate::{copies_do_no_harm, holds, planted};
+use explorer::{Budget, Progress, explore, judge, judge_recorded};
 use node::NodeId;
 use protocols::commit::{Action, Config, Item, Key, Op, Role};
 use scenarios::bank;
@@ -88,8 +88,7 @@ fn p14_one_no_voter_costs_one_message_less_and_a_force_at_each_participant() {
 #[test]
 fn every_generic_mutant_is_found_but_the_one_that_does_no_harm() {
     let with = |mutant: &str, seeds| {
-        let mutant = Some(mutant.parse().expect("a mutant's name"));
-        let narrow = Narrow { mutant, ..Narrow::default() };
+        let narrow = planted(mutant);
         let budget = Budget { campaign: Some(1), narrow, first: true, ..Budget::seeds(seeds) };
         explore(&paxos_commit(), &budget, &Progress::default())
     };
@@ -107,17 +106,17 @@ fn every_generic_mutant_is_found_but_the_one_that_does_no_harm() {
         let report = with(mutant, 20_000);
         assert!(report.verdict().is_violated(), "{mutant}");
     }
-    with("handle_twice", 1_000).assert_holds();
+    copies_do_no_harm(&paxos_commit());
 }
 
 #[test]
 fn it_holds_also_when_nodes_are_lost_for_good() {
-    campaign(&paxos_commit(), 2_000, Narrow::default()).assert_holds();
+    holds(&paxos_commit());
 }
 
 #[test]
 fn the_bank_holds_over_it() {
-    campaign(&bank::agreed(), 2_000, Narrow::default()).assert_holds();
+    holds(&bank::agreed());
 }
 
 /// What two-phase commit cannot: a commit of two over three acceptors, and the coordinator and any

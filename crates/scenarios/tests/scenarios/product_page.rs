@@ -1,8 +1,8 @@
 //! A cache beside a database: what calm reads and writes cost, a small campaign, and what must be
 //! found.
 
-use super::ms;
-use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
+use crate::{breaks, copies_do_no_harm, finds, holds, ms};
+use explorer::judge_recorded;
 use node::NodeId;
 use protocols::page::{Config, Op, Page, Role};
 use scenarios::product_page::{delete_then_write, double_delete, product_page};
@@ -104,52 +104,35 @@ fn a_write_costs_4_messages_and_1_force() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&product_page(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
-}
-
-/// The first finding of a planted bug.
-#[track_caller]
-fn finds(mutant: &str, signature: &str) {
-    let mutant = mutant.parse().expect("a planted bug");
-    let narrow = Narrow { mutant: Some(mutant), ..Narrow::default() };
-    let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(1_000) };
-    let report = explore(&product_page(), &budget, &Progress::default());
-    let found: Vec<_> = report.findings.iter().map(|f| f.anomaly.signature()).collect();
-    assert!(found.iter().any(|found| found == signature), "{found:?}");
+    holds(&product_page());
 }
 
 #[test]
 fn planted_bugs_are_found_by_the_property_that_they_break() {
-    finds("send_before_force(Committed)", "idempotency / effect lost");
-    finds("drop_force(Committed)", "cache / newer than the store");
-    finds("lose_on_restart", "idempotency / double effect");
-    finds("forget_timer(Invalidate)", "cache / stale at rest");
-    finds("forget_timer(Next)", "progress / operation never ends");
+    finds(&product_page(), "send_before_force(Committed)", "idempotency / effect lost");
+    finds(&product_page(), "drop_force(Committed)", "cache / newer than the store");
+    finds(&product_page(), "lose_on_restart", "idempotency / double effect");
+    finds(&product_page(), "forget_timer(Invalidate)", "cache / stale at rest");
+    finds(&product_page(), "forget_timer(Next)", "progress / operation never ends");
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    let narrow = Narrow { mutant: "handle_twice".parse().ok(), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    let report = explore(&product_page(), &budget, &Progress::default());
-    assert!(report.findings.is_empty(), "{}", report.verdict());
-}
-
-/// Each exhibit shows its own errors, and small.
-fn shows(exhibit: &dyn AnyScenario, errors: &[&str]) {
-    let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = exhibit.explore(&budget, &Progress::default());
-    for error in errors {
-        let found = report.findings.iter().find(|found| found.anomaly.signature() == *error);
-        let found = found.unwrap_or_else(|| panic!("{}: no {error}", report.scenario));
-        let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-        let (calls, faults) = small.after;
-        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
-    }
+    copies_do_no_harm(&product_page());
 }
 
 #[test]
 fn the_exhibits_are_found_and_made_small() {
-    shows(&delete_then_write(), &["cache / stale at rest", "cache / version went back"]);
-    shows(&double_delete(), &["cache / stale at rest", "cache / version went back"]);
+    breaks(
+        &delete_then_write(),
+        1_000,
+        &["cache / stale at rest", "cache / version went back"],
+        (4, 3),
+    );
+    breaks(
+        &double_delete(),
+        1_000,
+        &["cache / stale at rest", "cache / version went back"],
+        (4, 3),
+    );
 }

@@ -1,7 +1,7 @@
 //! The queue: what a calm job costs, a small campaign, and what must be found.
 
-use crate::{costs, paid as cost_of};
-use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
+use crate::{breaks, copies_do_no_harm, costs, finds, holds, holds_with_few, paid as cost_of};
+use explorer::judge_recorded;
 use node::NodeId;
 use protocols::job::{Config, Job, Op, Role};
 use scenarios::queue::{acknowledge_first, pop_then_process, queue};
@@ -85,58 +85,29 @@ fn p14_a_reply_costs_5_messages_and_1_force_more() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&queue(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    holds(&queue());
 }
 
 #[test]
 fn a_few_faults_do_not_break_it() {
-    let narrow = Narrow { max_faults: Some(3), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    explore(&queue(), &budget, &Progress::default()).assert_holds();
-}
-
-/// The first finding of a planted bug.
-#[track_caller]
-fn finds(mutant: &str, signature: &str) {
-    let mutant = mutant.parse().expect("a planted bug");
-    let narrow = Narrow { mutant: Some(mutant), ..Narrow::default() };
-    let budget = Budget { campaign: Some(1), narrow, ..Budget::seeds(500) };
-    let report = explore(&queue(), &budget, &Progress::default());
-    let found: Vec<_> = report.findings.iter().map(|f| f.anomaly.signature()).collect();
-    assert!(found.iter().any(|found| found == signature), "{found:?}");
+    holds_with_few(&queue());
 }
 
 #[test]
 fn planted_bugs_are_found_by_the_property_that_they_break() {
-    finds("send_before_force(Published)", "delivery / lost");
-    finds("send_before_force(Committed)", "delivery / lost");
-    finds("lose_on_restart", "delivery / duplicate");
-    finds("forget_timer(Lease)", "progress / queue not drained");
+    finds(&queue(), "send_before_force(Published)", "delivery / lost");
+    finds(&queue(), "send_before_force(Committed)", "delivery / lost");
+    finds(&queue(), "lose_on_restart", "delivery / duplicate");
+    finds(&queue(), "forget_timer(Lease)", "progress / queue not drained");
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    let narrow = Narrow { mutant: "handle_twice".parse().ok(), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    let report = explore(&queue(), &budget, &Progress::default());
-    assert!(report.findings.is_empty(), "{}", report.verdict());
-}
-
-/// Each exhibit shows its own errors, and small.
-fn shows(exhibit: &dyn AnyScenario, errors: &[&str]) {
-    let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = exhibit.explore(&budget, &Progress::default());
-    for error in errors {
-        let found = report.findings.iter().find(|found| found.anomaly.signature() == *error);
-        let found = found.unwrap_or_else(|| panic!("{}: no {error}", report.scenario));
-        let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-        let (calls, faults) = small.after;
-        assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
-    }
+    copies_do_no_harm(&queue());
 }
 
 #[test]
 fn the_exhibits_are_found_and_made_small() {
-    shows(&pop_then_process(), &["delivery / lost", "delivery / wrong reply"]);
-    shows(&acknowledge_first(), &["delivery / lost", "delivery / duplicate"]);
+    breaks(&pop_then_process(), 1_000, &["delivery / lost", "delivery / wrong reply"], (4, 3));
+    breaks(&acknowledge_first(), 1_000, &["delivery / lost", "delivery / duplicate"], (4, 3));
 }

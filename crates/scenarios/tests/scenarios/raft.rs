@@ -1,8 +1,8 @@
 //! Raft: what calm runs cost, small campaigns, what must be found, and what its judges must say.
 
-use crate::{costs, ms, paid};
-use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
-use node::{Mutation, NodeId};
+use crate::{breaks, copies_do_no_harm, costs, finds, holds, ms, paid};
+use explorer::judge_recorded;
+use node::NodeId;
 use protocols::replicated::{Config, Op, RegisterCommand};
 use scenarios::raft::{raft_decisions, raft_lock, raft_register, single_server};
 use std::time::Duration;
@@ -112,10 +112,6 @@ fn a_leader_of_a_minority_serves_no_read() {
     assert!(outcome.marks.contains(&left), "{:?}", outcome.marks);
 }
 
-fn holds(scenario: &dyn AnyScenario) {
-    scenario.explore(&Budget::seeds(1_000), &Progress::default()).assert_holds();
-}
-
 #[test]
 fn small_campaigns_hold() {
     holds(&raft_register());
@@ -123,39 +119,24 @@ fn small_campaigns_hold() {
     holds(&raft_decisions());
 }
 
-#[track_caller]
-fn finds(mutant: &str, signature: &str) {
-    let mutant: Mutation = mutant.parse().expect("a planted bug");
-    let narrow = Narrow { mutant: Some(mutant.into()), ..Narrow::default() };
-    let budget = Budget { narrow, first: true, ..Budget::seeds(1_000) };
-    let report = explore(&raft_register(), &budget, &Progress::default());
-    let found = report.findings.first().map(|finding| finding.anomaly.signature());
-    assert_eq!(found.as_deref(), Some(signature));
-}
-
 #[test]
 fn planted_bugs_are_found_by_the_property_that_they_break() {
-    finds("drop_force(Term)", "raft / election safety");
-    finds("lose_on_restart", "raft / term goes back");
-    finds("persist_instead_of_force(Entry)", "raft / committed without a majority");
-    finds("forget_timer(Heartbeat)", "progress / not caught up");
+    finds(&raft_register(), "drop_force(Term)", "raft / election safety");
+    finds(&raft_register(), "lose_on_restart", "raft / term goes back");
+    finds(
+        &raft_register(),
+        "persist_instead_of_force(Entry)",
+        "raft / committed without a majority",
+    );
+    finds(&raft_register(), "forget_timer(Heartbeat)", "progress / not caught up");
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    let narrow = Narrow { mutant: "handle_twice".parse().ok(), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    let report = explore(&raft_register(), &budget, &Progress::default());
-    assert!(report.findings.is_empty(), "{}", report.verdict());
+    copies_do_no_harm(&raft_register());
 }
 
 #[test]
 fn the_exhibit_is_found_and_made_small() {
-    let budget = Budget { first: true, ..Budget::seeds(1_000) };
-    let report = explore(&single_server(), &budget, &Progress::default());
-    let finding = report.findings.first().expect("an answer is lost within 1,000 cases");
-    let exhibit = single_server().exhibit(finding.seed, &Narrow::default(), true);
-    let exhibit = exhibit.expect("it fails again");
-    assert_eq!(exhibit.anomaly.signature(), "linearizable / not linearizable");
-    assert!(exhibit.after.0 <= 4 && exhibit.after.1 <= 3, "{:?}", exhibit.after);
+    breaks(&single_server(), 1_000, &["linearizable / not linearizable"], (4, 3));
 }

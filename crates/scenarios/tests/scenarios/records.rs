@@ -1,7 +1,7 @@
 //! Records behind HTTP: what calm requests cost, a small campaign, and what must be found.
 
-use super::ms;
-use explorer::{AnyScenario, Budget, Narrow, Progress, explore, judge_recorded};
+use crate::{breaks, copies_do_no_harm, holds, ms};
+use explorer::judge_recorded;
 use node::NodeId;
 use protocols::record::{Config, Op, Patient, Role};
 use scenarios::records::{conditional_requests, on_reads, retried};
@@ -83,34 +83,20 @@ fn an_entry_costs_4_messages_and_1_force() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&conditional_requests(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    holds(&conditional_requests());
 }
 
 #[test]
 fn a_message_that_is_handled_twice_does_no_harm() {
-    let narrow = Narrow { mutant: "handle_twice".parse().ok(), ..Narrow::default() };
-    let budget = Budget { narrow, ..Budget::seeds(1_000) };
-    let report = explore(&conditional_requests(), &budget, &Progress::default());
-    assert!(report.findings.is_empty(), "{}", report.verdict());
-}
-
-/// Found within a thousand cases, and made small.
-fn shows(exhibit: &dyn AnyScenario, error: &str) {
-    let budget = Budget { campaign: Some(1), ..Budget::seeds(1_000) };
-    let report = exhibit.explore(&budget, &Progress::default());
-    let found = report.findings.iter().find(|found| found.anomaly.signature() == error);
-    let found = found.unwrap_or_else(|| panic!("{}: no {error}", report.scenario));
-    let small = exhibit.exhibit(found.seed, &Narrow::default(), true).expect("it fails");
-    let (calls, faults) = small.after;
-    assert!(calls <= 4 && faults <= 3, "{error}: {calls} calls and {faults} faults");
+    copies_do_no_harm(&conditional_requests());
 }
 
 #[test]
 fn without_a_condition_updates_are_lost() {
-    shows(&on_reads(), "records / lost update");
+    breaks(&on_reads(), 1_000, &["records / lost update"], (4, 3));
 }
 
 #[test]
 fn a_refused_write_may_have_been_done() {
-    shows(&retried(), "idempotency / double effect");
+    breaks(&retried(), 1_000, &["idempotency / double effect"], (4, 3));
 }

@@ -1,9 +1,7 @@
 //! Redlock's costs, its trial in small, and the three ways in which it breaks.
 
-use crate::{costs, ms, paid};
-use explorer::{
-    AnyScenario, Budget, Narrow, Outcome, Progress, Record, Scenario, explore, judge_recorded,
-};
+use crate::{breaks, costs, holds, ms, paid};
+use explorer::{Outcome, Record, Scenario, judge_recorded};
 use node::{EffectKind, NodeId};
 use protocols::Redlock;
 use protocols::key::{Config, Object, Op, Role};
@@ -183,21 +181,12 @@ fn a_restart_that_is_not_delayed_lets_a_second_holder_in() {
 
 #[test]
 fn a_small_campaign_holds() {
-    explore(&redlock(), &Budget::seeds(2_000), &Progress::default()).assert_holds();
+    holds(&redlock());
 }
 
 #[test]
 fn redlock_is_found_broken_outside_its_profile_and_made_small() {
-    for (exhibit, expected) in [
-        (clock_jump(), "linearizable / not linearizable"),
-        (amnesiac(), "linearizable / not linearizable"),
-        (unfenced(), "lock / lost update"),
-    ] {
-        let budget = Budget { first: true, ..Budget::seeds(1_000) };
-        let report = explore(&exhibit, &budget, &Progress::default());
-        let finding = report.findings.first().expect("it is found broken");
-        let small = exhibit.exhibit(finding.seed, &Narrow::default(), true).expect("it fails");
-        assert_eq!(small.anomaly.signature(), expected);
-        assert!(small.after.0 <= 4 && small.after.1 <= 3, "{:?}", small.after);
-    }
+    breaks(&clock_jump(), 1_000, &["linearizable / not linearizable"], (4, 3));
+    breaks(&amnesiac(), 1_000, &["linearizable / not linearizable"], (4, 3));
+    breaks(&unfenced(), 1_000, &["lock / lost update"], (4, 3));
 }

@@ -1,13 +1,12 @@
 //! Three-phase commit: what calm runs cost, where it holds, and where two suspicions break it.
 
-use crate::{campaign, signatures};
+use crate::{breaks, campaign, holds, signatures};
 use explorer::{AnyScenario, Narrow, Scenario, judge, judge_recorded};
 use node::NodeId;
 use protocols::commit::{Action, Config, Item, Key, Op, Role};
 use scenarios::three_phase_commit::{
     asynchronous, is_synchronous, three_phase_commit, version_a, version_b, version_c,
 };
-use scenarios::two_phase_commit::FreeVotes;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use world::case::{CASE_VERSION, Case, Clients};
@@ -81,7 +80,7 @@ fn p14_one_no_voter_costs_3n_messages_two_forces_for_each_yes_and_one_for_the_no
 
 #[test]
 fn it_holds_in_synchrony() {
-    campaign(&three_phase_commit(), 2_000, Narrow::default()).assert_holds();
+    holds(&three_phase_commit());
 }
 
 /// What the oracle does for crashes: a commit of three, and any two of the four nodes lost for good
@@ -139,27 +138,11 @@ fn two_false_suspicions_split_it_and_no_crash() {
     assert!(calls <= 4 && faults <= 3, "{calls} calls and {faults} faults");
 }
 
-/// Each exhibit shows its own errors, none of them hidden behind another, and small.
-fn shows<N>(exhibit: &FreeVotes<N>, errors: &[&str])
-where
-    FreeVotes<N>: Scenario,
-{
-    let report = campaign(exhibit, 300, Narrow::default());
-    let found = signatures(&report);
-    let name = &report.scenario;
-    for error in errors {
-        assert!(found.iter().any(|signature| signature == error), "{name}: {error}: {found:?}");
-    }
-    let small = exhibit.exhibit(report.findings[0].seed, &Narrow::default(), true);
-    let (calls, faults) = small.expect("it fails").after;
-    assert!(calls <= 4 && faults <= 3, "{name}: {calls} calls and {faults} faults");
-}
-
 #[test]
 fn every_article_shows_its_errors_within_300_seeds() {
     let its = ["commit / AC1 agreement", "commit / AC2 validity", "commit / AC3 stability"];
-    shows(&version_a(), &its);
-    shows(&version_b(), &["commit / AC3 stability", "progress / in doubt"]);
+    breaks(&version_a(), 300, &its, (4, 3));
+    breaks(&version_b(), 300, &["commit / AC3 stability", "progress / in doubt"], (4, 3));
     let (verdict, doubt) = ("commit / client verdict", "progress / in doubt");
-    shows(&version_c(), &[verdict, "commit / AC2 validity", doubt]);
+    breaks(&version_c(), 300, &[verdict, "commit / AC2 validity", doubt], (4, 3));
 }
