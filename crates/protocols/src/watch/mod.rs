@@ -13,7 +13,8 @@
 //! - Upon an answer that is there: reply it (**6.3**).
 //! - Else compute what the row becomes and what is answered; then `MULTI`, `SET` both, `EXEC`.
 //! - Upon `Executed`: reply. Upon `Nil`, the conflict: the *whole* again, on a new connection,
-//!   after a random pause that doubles (**6.2**); after so many conflicts, fail.
+//!   after a random pause that doubles (**6.2**). After so many conflicts, look once more, and fail
+//!   if there is no answer: the last of them may have been with an EXEC of one's own that came late.
 //! - No answer, or the connection is closed: nobody knows whether it was executed. The whole again,
 //!   for it begins with the look at the operation's answer (6.3); and wait twice as long.
 //!
@@ -45,8 +46,8 @@
 //! # Promises
 //!
 //! Under any loss, duplication, reordering, pause, crash and power loss: each row is linearizable,
-//! every operation takes effect at most once, and a failed one never does: its connections are
-//! spoiled.
+//! every operation takes effect at most once, and a failed one never does: who spoiled its last
+//! connection has spoiled all before it.
 //!
 //! **Cannot**: end in a given time where many write one row; protect a task that shares its
 //! connection; serve while the store is down.

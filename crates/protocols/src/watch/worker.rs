@@ -96,6 +96,7 @@ impl Worker {
 
     pub(super) fn on_replies(&mut self, attempt: Attempt, replies: &[Reply], cx: &mut Context) {
         let request = attempt.operation;
+        let most = self.config.attempts;
         let Some(task) = self.current(attempt) else { return };
         match (task.phase, replies) {
             (Phase::Reading, [Reply::Ok, Reply::Value(Some(Value::Answer(ret))), _]) => {
@@ -109,6 +110,12 @@ impl Worker {
                 };
                 if task.op.only_reads() {
                     return self.reply(request, Ret::Row(row), cx);
+                }
+                // The last conflict was not with an EXEC of its own that was not answered, and so
+                // it has spoiled those.
+                if task.conflicts >= most {
+                    cx.mark("given up after conflicts");
+                    return self.fail(request, "too many conflicts", cx);
                 }
                 task.phase = Phase::Computing { row };
                 cx.set_timer(self.config.think, Timer::Next(request));
@@ -137,10 +144,6 @@ impl Worker {
     fn on_conflict(&mut self, request: RequestId, cx: &mut Context) {
         let Some(task) = self.tasks.get_mut(&request) else { return };
         task.conflicts += 1;
-        if task.conflicts >= self.config.attempts {
-            cx.mark("given up after conflicts");
-            return self.fail(request, "too many conflicts", cx);
-        }
         task.phase = Phase::Pausing;
         let longest = doubled(self.config.backoff, task.conflicts - 1);
         let pause = Duration::from_nanos(cx.dice().below(longest.as_nanos() as u64 + 1));
