@@ -3,12 +3,17 @@
 use super::*;
 use std::collections::VecDeque;
 
+/// How often the time to wait is doubled, at most.
+const MAX_DOUBLINGS: u32 = 10;
+
 /// Runs the clients' workflow, one request at a time: R5–R9.
 #[derive(Debug)]
 pub struct Holder {
     config: Config,
     /// Attempts of this incarnation.
     seq: u32,
+    /// How many of them in a row came to nothing.
+    lost: u32,
     /// Requests that have not been answered; the first is being worked on. Without any there is
     /// neither an attempt nor a time to wait for one.
     queue: VecDeque<(RequestId, Object)>,
@@ -60,7 +65,7 @@ impl Round {
 
 impl Holder {
     pub(super) fn new(config: &Config) -> Self {
-        Self { config: config.clone(), seq: 0, queue: VecDeque::new(), attempt: None }
+        Self { config: config.clone(), seq: 0, lost: 0, queue: VecDeque::new(), attempt: None }
     }
 
     pub(super) fn view(&self) -> View {
@@ -157,6 +162,7 @@ impl Holder {
         cx.set_timer((until - from) / 2, Timer::Extend(token));
         if first {
             attempt.phase = Phase::Reading;
+            self.lost = 0;
             self.ask(cx);
         } else {
             cx.mark("an extension moved the bound");
@@ -176,6 +182,7 @@ impl Holder {
         }
         // R6
         cx.mark("no majority");
+        self.lost += 1;
         self.end(cx);
         self.back_off(cx);
     }
@@ -280,8 +287,13 @@ impl Holder {
         }
     }
 
+    /// R6: where a server is gone, who has half of the others keeps them for all its patience. Two
+    /// of them can go on like that, unless who comes after them waits until both have gone.
     fn back_off(&self, cx: &mut Context) {
-        let most = u64::try_from(self.config.back_off.as_nanos()).unwrap_or(u64::MAX);
+        let Config { back_off, patience, .. } = self.config;
+        let doubled = back_off.saturating_mul(1 << self.lost.saturating_sub(1).min(MAX_DOUBLINGS));
+        let most = doubled.min(patience.saturating_mul(4)).max(back_off);
+        let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
         let after = Duration::from_nanos(cx.dice().below(most.max(1)));
         cx.set_timer(after, Timer::Again);
     }

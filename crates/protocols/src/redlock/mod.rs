@@ -23,7 +23,7 @@
 //!   only those to this token.
 //! - **R6** Without a majority after `patience`, or when so many refuse that there will be none:
 //!   `Release` to **all** servers, those that said nothing too, and a new attempt after a random
-//!   time.
+//!   time, up to twice as long after each that came to nothing, though not above four patiences.
 //! - **R7** Extend, when half of what is left has passed: a majority that says yes **before the old
 //!   bound** moves the bound to `ttl − drift` after this round began. Without one all stays as it
 //!   is: the old bound still holds, and the keys are needed until then.

@@ -192,6 +192,27 @@ fn r6_without_a_majority_it_releases_everywhere() {
     assert_eq!(sent(&silent.fire(Timer::Again)), to_all(&set(2)), "by a new token");
 }
 
+#[test]
+fn r6_waits_longer_after_each_that_came_to_nothing() {
+    let mut holder = Machine::holder();
+    let waits: Vec<Duration> = (1..=40)
+        .map(|nth| {
+            let effects = holder.fire(Timer::Round(token(nth), 0));
+            holder.fire(Timer::Again);
+            let waits = |effect: &Effect<Redlock>| match effect {
+                Effect::SetTimer { after, timer: Timer::Again, .. } => Some(*after),
+                _ => None,
+            };
+            effects.iter().find_map(waits).expect("it tries again")
+        })
+        .collect();
+    let Config { back_off, patience, .. } = config(Role::Holder);
+    assert!(waits[0] < back_off && back_off < patience * 4, "{waits:?}");
+    // The same dice, and so the same share of the longest.
+    assert!(waits[0] < waits[1], "{waits:?}");
+    assert!(waits.iter().all(|wait| *wait < patience * 4) && waits[38] == waits[39], "{waits:?}");
+}
+
 /// A holder whose hold began at 0, and who asks for more at 430 ms.
 fn extending() -> Machine {
     let mut holder = Machine::holder();
