@@ -54,8 +54,10 @@
 //! Under any loss, duplication, reordering, pause, crash and power loss, and with wall clocks that
 //! are off, drift and jump: no acknowledged write is lost, each stands there until it is replaced
 //! by a write that had seen it; a replica never forgets what it has seen; what is read was written;
-//! stamps keep the clock condition. After heal all replicas have the same siblings, unless their
-//! wall clocks are further apart than 500 units.
+//! stamps keep the clock condition. After heal all replicas have the same siblings, unless
+//! somebody's stamps are more than 500 units ahead of another one's wall clock: because wall clocks
+//! are that far apart, or because a replica has started several times in a few units, and each life
+//! begins above what the one before had reserved.
 //!
 //! **Cannot**: save a write whose replica is lost for good before anybody has come for it; keep two
 //! writers from not knowing of each other; say which sibling is right; write once only what a

@@ -16,8 +16,9 @@
 //! - **8.5** An effect elsewhere goes through recovery points: `Started` is forced before a worker
 //!   may act, `Done` after. A row that runs longer than its lease is taken over by another worker
 //!   under a greater *fence*, with twice the time; `Finish` with an older fence changes nothing.
-//! - **8.7** A row that is done is thrown away after its TTL. What is left of it is a mark for its
-//!   tenant: keys up to that number are answered `Expired`, and nothing is done for them.
+//! - **8.7** A row that is done is thrown away after its TTL, and with it those of its tenant that
+//!   are done and have smaller numbers. What is left is a mark: keys up to that number are answered
+//!   `Expired`, and nothing is begun for them; what still runs comes to its end.
 //!
 //! # Worker
 //!

@@ -121,8 +121,18 @@ impl Device {
         is_there
     }
 
-    pub(super) fn on_ended(&mut self, request: RequestId, cx: &mut Context) {
-        if self.end(request, cx).is_some() {
+    /// Whether a request is an act or a logout in this session: a copy of it may have been one in
+    /// an earlier session.
+    fn is_in(&self, request: RequestId, session: u64) -> bool {
+        match self.tasks.get(&request) {
+            Some(Task::Act { epoch, .. } | Task::Logout { epoch, .. }) => *epoch == session,
+            Some(Task::Login { .. }) | None => false,
+        }
+    }
+
+    pub(super) fn on_ended(&mut self, request: RequestId, epoch: u64, cx: &mut Context) {
+        if self.is_in(request, epoch) {
+            self.end(request, cx);
             cx.reply(request, Ret::LoggedOut);
         }
     }
@@ -133,8 +143,10 @@ impl Device {
         }
     }
 
-    pub(super) fn on_refused(&mut self, request: RequestId, cx: &mut Context) {
-        if let Some(Task::Act { account, epoch }) = self.end(request, cx) {
+    pub(super) fn on_refused(&mut self, request: RequestId, epoch: u64, cx: &mut Context) {
+        if self.is_in(request, epoch)
+            && let Some(Task::Act { account, .. }) = self.end(request, cx)
+        {
             self.leave(account, epoch);
             cx.fail(request, "logged in elsewhere");
         }

@@ -21,7 +21,8 @@
 //!
 //! - **L5** A session begins with its `Granted`. It ends with an `Out`, a refused act, or its own
 //!   logout, and so does each earlier one; the device remembers that, for a `Granted` may come
-//!   late: behind the `Out` that overtook it, or to a copy of the request behind the logout.
+//!   late: behind the `Out` that overtook it, or to a copy of the request behind the logout. A
+//!   later life has forgotten it, and so it listens to no `Granted` to an earlier one.
 //! - **L6** An act carries the epoch of the session that the device has when it is asked; without
 //!   one it fails.
 //!
@@ -69,12 +70,12 @@ use std::collections::BTreeMap;
 pub enum Msg {
     /// Device to session server; `life` is the device's.
     Login { account: Account, request: RequestId, life: Incarnation },
-    /// Session server to device.
-    Granted { account: Account, request: RequestId, epoch: u64 },
+    /// Session server to device; `life` is that of the `Login`.
+    Granted { account: Account, request: RequestId, life: Incarnation, epoch: u64 },
     /// Device to session server.
     Logout { account: Account, request: RequestId, epoch: u64 },
     /// Session server to device: this session has ended.
-    Ended { request: RequestId },
+    Ended { request: RequestId, epoch: u64 },
     /// Session server to device: this session and all before it have ended.
     Out { account: Account, epoch: u64 },
     /// Device to session server: it knows.
@@ -83,8 +84,8 @@ pub enum Msg {
     Act { account: Account, request: RequestId, epoch: u64 },
     /// Resource to device: it was done, in this session.
     Done { request: RequestId, epoch: u64 },
-    /// Resource to device: a later session has acted.
-    Refused { request: RequestId },
+    /// Resource to device: not in this session, a later one has acted.
+    Refused { request: RequestId, epoch: u64 },
     /// To device: the client has had a later request served.
     Stale { request: RequestId },
 }
@@ -173,17 +174,24 @@ impl Node for Sessions {
             (Self::Resource(resource), Msg::Act { account, request, epoch }) => {
                 resource.on_act(from, Acted { account, epoch, request }, cx);
             }
-            (Self::Device(device), Msg::Granted { account, request, epoch }) => {
-                device.on_granted(account, request, epoch, cx);
+            (Self::Device(device), Msg::Granted { account, request, life, epoch }) => {
+                // L5
+                if life == cx.incarnation() {
+                    device.on_granted(account, request, epoch, cx);
+                }
             }
-            (Self::Device(device), Msg::Ended { request }) => device.on_ended(request, cx),
+            (Self::Device(device), Msg::Ended { request, epoch }) => {
+                device.on_ended(request, epoch, cx);
+            }
             (Self::Device(device), Msg::Out { account, epoch }) => {
                 device.on_out(from, account, epoch, cx);
             }
             (Self::Device(device), Msg::Done { request, epoch }) => {
                 device.on_done(request, epoch, cx);
             }
-            (Self::Device(device), Msg::Refused { request }) => device.on_refused(request, cx),
+            (Self::Device(device), Msg::Refused { request, epoch }) => {
+                device.on_refused(request, epoch, cx);
+            }
             (Self::Device(device), Msg::Stale { request }) => device.on_stale(request, cx),
             (_, _) => {} // for another role: the cluster is set up wrong
         }

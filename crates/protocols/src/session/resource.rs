@@ -77,7 +77,7 @@ impl Resource {
         // L7
         if self.acts.highest.get(&account).is_some_and(|highest| epoch < *highest) {
             cx.mark("an act of an earlier session was refused");
-            cx.send(from, Msg::Refused { request });
+            cx.send(from, Msg::Refused { request, epoch });
             return;
         }
         let record = Record::Act(act);

@@ -87,7 +87,7 @@ impl Server {
         match self.book.last.get(&(device, request.client)) {
             Some(last) if (last.life, last.call) == (life, request.call) => {
                 cx.mark("a copy of a login got the same epoch");
-                cx.send(device, Msg::Granted { account, request, epoch: last.epoch });
+                cx.send(device, Msg::Granted { account, request, life, epoch: last.epoch });
                 return;
             }
             Some(last) if (last.life, last.call) > (life, request.call) => {
@@ -104,7 +104,7 @@ impl Server {
         self.book.apply(&record);
         self.logged += 1;
         cx.force(record);
-        cx.send(device, Msg::Granted { account, request, epoch });
+        cx.send(device, Msg::Granted { account, request, life, epoch });
         // L4
         if let Some(before) = before {
             self.tell(account, before.device, cx);
@@ -150,7 +150,7 @@ impl Server {
             Some(_) => cx.mark("an earlier session was logged out"),
             None => {}
         }
-        cx.send(from, Msg::Ended { request });
+        cx.send(from, Msg::Ended { request, epoch });
     }
 
     fn compact(&mut self, cx: &mut Context) {

@@ -78,7 +78,7 @@ fn login(call: u32, life: Incarnation) -> Msg {
 }
 
 fn granted(call: u32, epoch: u64) -> Msg {
-    Msg::Granted { account: U, request: request(call), epoch }
+    Msg::Granted { account: U, request: request(call), life: 1, epoch }
 }
 
 fn act(call: u32, epoch: u64) -> Msg {
@@ -129,7 +129,8 @@ fn l2_a_copy_of_a_login_gets_the_same_epoch() {
     let copy = server.tell(A, login(1, 1));
     assert_eq!((forces(&copy), sent(&copy)), (0, vec![(A, granted(1, 1))]));
     assert_eq!(sent(&server.tell(B, login(1, 1)))[0], (B, granted(1, 2)), "another device");
-    assert_eq!(sent(&server.tell(A, login(1, 2)))[0], (A, granted(1, 3)), "a later life");
+    let later = Msg::Granted { account: U, request: request(1), life: 2, epoch: 3 };
+    assert_eq!(sent(&server.tell(A, login(1, 2)))[0], (A, later), "a later life");
     server.tell(A, login(4, 2));
     let stale = Msg::Stale { request: request(3) };
     assert_eq!(sent(&server.tell(A, login(3, 2))), [(A, stale)]);
@@ -140,11 +141,11 @@ fn l3_a_logout_is_compared() {
     let mut server = Machine::new(Role::Server);
     server.tell(A, login(1, 1));
     server.tell(B, login(2, 1));
-    let ended = |call| vec![(A, Msg::Ended { request: request(call) })];
+    let ended = |call, epoch| vec![(A, Msg::Ended { request: request(call), epoch })];
     let late = server.tell(A, logout(3, 1));
-    assert_eq!((forces(&late), sent(&late)), (0, ended(3)));
+    assert_eq!((forces(&late), sent(&late)), (0, ended(3, 1)));
     let own = server.tell(A, logout(4, 2));
-    assert_eq!((forces(&own), sent(&own)), (1, ended(4)));
+    assert_eq!((forces(&own), sent(&own)), (1, ended(4, 2)));
 }
 
 #[test]
@@ -175,6 +176,19 @@ fn l5_a_session_that_has_ended_never_begins() {
     assert_eq!(device.sessions(), [], "a copy of the login, behind the logout");
 }
 
+/// What a session's end was is forgotten in a crash, and so is what it began with.
+#[test]
+fn l5_a_later_life_hears_no_granted_to_an_earlier_one() {
+    let mut device = Machine::device();
+    device.ask(2, Op::Logout(U));
+    device.restart();
+    device.ask(1, Op::Login(U));
+    assert_eq!(told(&device.tell(SERVER, granted(1, 1))), None);
+    assert_eq!(device.sessions(), []);
+    device.tell(SERVER, Msg::Granted { account: U, request: request(1), life: 2, epoch: 2 });
+    assert_eq!(device.sessions(), [2]);
+}
+
 #[test]
 fn l5_it_ends_with_the_news_of_a_later_one() {
     let mut device = Machine::device();
@@ -182,7 +196,9 @@ fn l5_it_ends_with_the_news_of_a_later_one() {
     assert_eq!(device.sessions(), []);
     let mut device = Machine::device();
     device.ask(2, Op::Act(U));
-    let refused = device.tell(RESOURCE, Msg::Refused { request: request(2) });
+    let refused = |epoch| Msg::Refused { request: request(2), epoch };
+    assert_eq!(told(&device.tell(RESOURCE, refused(0))), None, "a copy of it, in an earlier one");
+    let refused = device.tell(RESOURCE, refused(1));
     assert!(matches!(told(&refused), Some(Answer::Fail(_))));
     assert_eq!(device.sessions(), []);
     let mut device = Machine::device();
@@ -209,7 +225,7 @@ fn l7_an_act_of_an_earlier_session_is_refused() {
     assert_eq!((forces(&first), sent(&first)), (1, done(1, 2)));
     resource.restart();
     let late = resource.tell(A, act(2, 1));
-    let refused = Msg::Refused { request: request(2) };
+    let refused = Msg::Refused { request: request(2), epoch: 1 };
     assert_eq!((forces(&late), sent(&late)), (0, vec![(A, refused)]));
     assert_eq!(sent(&resource.tell(A, act(3, 2))), done(3, 2), "of the same: done");
 }

@@ -150,7 +150,6 @@ impl Coordinator {
                 cx.mark("commit was presumed");
                 cx.send(from, Msg::Decision { tx, outcome: Outcome::Commit });
             }
-            (Msg::Wound { .. }, None) if self.presume == Presume::Commit => {}
             (Msg::Inquiry { .. }, Some(Phase::Aborting { .. })) => {
                 cx.send(from, Msg::Decision { tx, outcome: Outcome::Abort });
             }
@@ -161,7 +160,7 @@ impl Coordinator {
                     self.end(tx, cx);
                 }
             }
-            (Msg::Wound { .. }, Some(Phase::Aborted) | None) => {
+            (Msg::Wound { .. }, Some(Phase::Aborted)) => {
                 cx.send(from, Msg::Decision { tx, outcome: Outcome::Abort });
             }
             // 1.3 Any No.

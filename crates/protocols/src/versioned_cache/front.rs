@@ -3,7 +3,7 @@
 
 use super::{Config, Content, Context, Lease, Msg, Op, Page, Ret, Task, Timer, Version, View};
 use node::{NodeId, RequestId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a request waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,13 +23,16 @@ enum Phase {
 pub struct Front {
     config: Config,
     tasks: BTreeMap<RequestId, (Op, Phase)>,
-    /// The highest version of a page that each client has read or written (10.5).
+    /// The highest version of a page that each client has read or written in this life (10.5).
     seen: BTreeMap<(NodeId, Page), Version>,
+    /// Which pages have been read from the database in this life, and for whom.
+    asked: BTreeSet<(NodeId, Page)>,
 }
 
 impl Front {
     pub(super) fn new(config: &Config) -> Self {
-        Self { config: config.clone(), tasks: BTreeMap::new(), seen: BTreeMap::new() }
+        let (tasks, seen, asked) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { config: config.clone(), tasks, seen, asked }
     }
 
     pub(super) fn on_request(&mut self, request: RequestId, op: Op, cx: &mut Context) {
@@ -51,11 +54,11 @@ impl Front {
         self.go(request, op, Phase::Reading { lease: None }, cx);
     }
 
-    /// The highest version of the page that this client has seen. A later life knows only what it
-    /// has seen in the database itself, and what came after that.
+    /// The highest version of the page that this client has seen, if that is known. A later life
+    /// does not know it before the database has been asked: what it says covers earlier lives.
     fn minimum(&self, client: NodeId, page: Page, cx: &Context) -> Option<Version> {
-        let first_life = (cx.incarnation() == 1).then_some(0);
-        self.seen.get(&(client, page)).copied().or(first_life)
+        let known = cx.incarnation() == 1 || self.asked.contains(&(client, page));
+        known.then(|| self.seen.get(&(client, page)).copied().unwrap_or(0))
     }
 
     /// A request's next step, or the same one again.
@@ -109,7 +112,7 @@ impl Front {
         if let Some(lease) = lease {
             cx.send(self.config.cache_of(page), Msg::Fill { page, lease, content });
         }
-        self.seen.entry((task.request.client, page)).or_insert(content.version);
+        self.asked.insert((task.request.client, page));
         self.end(task.request, content.version, Ret::Page(content), cx);
     }
 
@@ -137,9 +140,8 @@ impl Front {
 
     fn end(&mut self, request: RequestId, version: Version, ret: Ret, cx: &mut Context) {
         let Some((op, _)) = self.tasks.remove(&request) else { return };
-        if let Some(minimum) = self.minimum(request.client, op.page(), cx) {
-            self.seen.insert((request.client, op.page()), version.max(minimum));
-        }
+        let seen = self.seen.entry((request.client, op.page())).or_default();
+        *seen = version.max(*seen);
         cx.cancel_timer(Timer::Next(request));
         cx.reply(request, ret);
     }

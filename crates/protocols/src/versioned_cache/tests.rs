@@ -325,3 +325,16 @@ fn a_later_life_does_not_know_what_its_clients_have_seen() {
     let get = Msg::Get { task: task(5, 2), page: PAGE, minimum: 5 };
     assert_eq!(front.ask(5, READ)[0], Effect::Send(CACHE, get));
 }
+
+/// 10.5: a row that was read before the client's own write does not hide it.
+#[test]
+fn a_later_life_knows_what_its_clients_wrote_since() {
+    let mut front = Machine::new(Role::Front);
+    front.restart();
+    front.ask(1, READ);
+    front.ask(2, WRITE);
+    front.hear(Msg::Written { request: request(2), version: 4 });
+    front.hear(Msg::Row { task: task(1, 2), content: content(3), lease: None });
+    let get = Msg::Get { task: task(3, 2), page: PAGE, minimum: 4 };
+    assert_eq!(front.ask(3, READ)[0], Effect::Send(CACHE, get));
+}
