@@ -1,8 +1,8 @@
 //! The properties that the paper proves (its figure 3), over all servers and at every step.
 //!
 //! What is looked at is what is new: facts that a log has gained, and beliefs that have changed. A
-//! belief about what is committed is judged once the believer's own disk reaches as far: until
-//! then nobody can have been told of it.
+//! belief about what is committed is judged once the believer's own disk reaches as far, and one
+//! about who leads once a voter's does: until then nobody can have been told of it.
 
 use checkers::Verdict;
 use node::{Node, NodeId, Observe};
@@ -180,6 +180,11 @@ impl<C: Clone + Eq> Audit<C> {
 
     /// A server believes something else than before.
     fn hear(&mut self, id: NodeId, view: View) -> Verdict {
+        // The only member votes and leads within one step.
+        let alone = view.members == Members::default().with(id);
+        if alone && view.leads && view.term > self.servers[id.index()].term {
+            return Verdict::Holds;
+        }
         if view.leads {
             let verdict = self.leads(id, view.term);
             if verdict.is_violated() {
@@ -260,9 +265,7 @@ impl<C: Clone + Eq> Audit<C> {
     /// The leader has counted by the latest configuration in its log, or by the one before if it
     /// has begun a change since.
     fn on_majority(&self, id: NodeId, view: View) -> Verdict {
-        let servers = (0..self.servers.len() as u16).map(NodeId);
-        let holders = servers.filter(|id| self.servers[id.index()].holds(view.commit));
-        let holders: Members = holders.collect();
+        let holders = self.holders(view.commit);
         let counted_by = [view.members, self.members];
         if counted_by.iter().any(|members| members.majority(holders)) {
             return Verdict::Holds;
@@ -273,17 +276,35 @@ impl<C: Clone + Eq> Audit<C> {
         broken("committed without a majority", message)
     }
 
-    /// A server's disk keeps what is committed, and its snapshot holds nothing else.
+    /// Who has an entry on its disk.
+    fn holders(&self, at: Position) -> Members {
+        let servers = (0..self.servers.len() as u16).map(NodeId);
+        servers.filter(|id| self.servers[id.index()].holds(at)).collect()
+    }
+
+    /// A server's disk keeps what was committed in its term or an earlier one (in an earlier term
+    /// than that it may still follow a leader who has not got it), and its snapshot holds nothing
+    /// else.
     fn keeps(&mut self, id: NodeId) -> Verdict {
+        let Server { base, term: now, .. } = self.servers[id.index()];
+        // Who commits and compacts within one step may not live to say so: a sync fails.
+        let unsaid = base.index > self.committed.len() as Index;
+        if unsaid && self.members.majority(self.holders(base)) {
+            let verdict = self.commits(id, View { commit: base, term: now, ..View::default() });
+            if verdict.is_violated() {
+                return verdict;
+            }
+        }
         let committed =
             |index: Index| self.committed.get(index as usize - 1).map(|(term, _)| *term);
         let server = &mut self.servers[id.index()];
-        let Position { index, term } = server.base;
+        let Position { index, term } = base;
         if index > 0 && committed(index) != Some(term) {
             let message = format!("{id} has a snapshot up to {index}@{term}");
             return broken("snapshot of what is not committed", message);
         }
-        let reach = server.last().min(self.committed.len() as Index);
+        let known = self.committed.iter().take_while(|(_, when)| *when <= now).count();
+        let reach = server.last().min(known as Index);
         let same = |index: &Index| server.term_at(*index) == committed(*index);
         let held = (index + 1..=reach).rev().find(same).unwrap_or(index);
         if held < server.held {
