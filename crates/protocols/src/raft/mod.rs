@@ -290,13 +290,13 @@ impl<M: Machine> Node for Raft<M> {
             Msg::RequestVote { term, last } => self.on_request_vote(from, term, last, cx),
             Msg::Vote { term, granted } => self.on_vote(from, term, granted, cx),
             Msg::Append { term, round, prev, entries, commit } => {
-                if self.follows(from, term, round, cx) {
+                if self.follows(from, term, cx) {
                     let outcome = self.on_append(prev, entries, commit, cx);
                     cx.send(from, Msg::Appended { term, round, outcome });
                 }
             }
             Msg::InstallSnapshot { term, round, snapshot } => {
-                if self.follows(from, term, round, cx) {
+                if self.follows(from, term, cx) {
                     let outcome = self.on_install(snapshot, cx);
                     cx.send(from, Msg::Appended { term, round, outcome });
                 }

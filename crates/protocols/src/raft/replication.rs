@@ -68,17 +68,11 @@ impl<M: Machine> Raft<M> {
     }
 
     /// Whether a message is from the leader of this server's term, which it enters if it is newer.
-    /// An earlier leader is told the term.
-    pub(super) fn follows(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        round: u64,
-        cx: &mut Cx<Self>,
-    ) -> bool {
+    /// An earlier leader is told the term, and no round: it may lead this one too.
+    pub(super) fn follows(&mut self, from: NodeId, term: Term, cx: &mut Cx<Self>) -> bool {
         if term < self.term {
             let outcome = Outcome::Lacks(self.commit);
-            cx.send(from, Msg::Appended { term: self.term, round, outcome });
+            cx.send(from, Msg::Appended { term: self.term, round: 0, outcome });
             return false;
         }
         self.follow(Some(from), cx);

@@ -256,7 +256,8 @@ fn an_earlier_leader_is_told_the_term() {
     let mut a = Bench::new(&config(), &[Record::Term { term: 5, voted_for: None }]);
     let msg = Msg::Append { term: 4, round: 1, prev: at(0, 0), entries: vec![], commit: 0 };
     let outcome = Outcome::Lacks(0);
-    assert_eq!(a.hear(B, msg), [Effect::Send(B, Msg::Appended { term: 5, round: 1, outcome })]);
+    // 4.7 No round: if it leads term 5 too, its first round is another one.
+    assert_eq!(a.hear(B, msg), [Effect::Send(B, Msg::Appended { term: 5, round: 0, outcome })]);
 }
 
 #[test]

@@ -32,6 +32,8 @@ struct Server {
     term: Term,
     voted_for: Option<NodeId>,
     base: Position,
+    /// The configuration as of the base.
+    members: Members,
     /// The terms of the entries behind the base.
     terms: Vec<Term>,
     /// How many committed entries it holds.
@@ -128,8 +130,8 @@ impl<C: Clone + Eq> Audit<C> {
                     server.terms.truncate(kept as usize);
                     Verdict::Holds
                 }
-                Fact::Snapshot { last, .. } => {
-                    (server.base, server.terms) = (last, Vec::new());
+                Fact::Snapshot { last, members } => {
+                    (server.base, server.members, server.terms) = (last, members, Vec::new());
                     Verdict::Holds
                 }
             };
@@ -232,7 +234,9 @@ impl<C: Clone + Eq> Audit<C> {
             let Some((_, before, payload)) = entry else {
                 // The only member may force entries of its term and compact them within one step:
                 // then its disk has them in a snapshot, and none was ever to be seen there.
-                if at.index <= self.servers[id.index()].base.index {
+                let Server { base, members: as_of_base, .. } = self.servers[id.index()];
+                if at.index <= base.index {
+                    members = members.or((at == base).then_some(as_of_base));
                     new.push((at.term, view.term));
                     let below = self.committed.last().map_or(0, |(term, _)| *term);
                     let term = if at.index - 1 == known { below } else { at.term };
@@ -254,8 +258,10 @@ impl<C: Clone + Eq> Audit<C> {
         }
         self.committed.extend(new.into_iter().rev());
         self.members = members.unwrap_or(self.members);
-        let before = self.servers[id.index()].view.commit.index;
-        if view.leads && view.commit.index > before {
+        // Who commits its own removal leads no more.
+        let before = self.servers[id.index()].view;
+        let led = view.leads || before.leads && before.term == view.term;
+        if led && view.commit.index > before.commit.index {
             self.on_majority(id, view)
         } else {
             Verdict::Holds
@@ -286,10 +292,11 @@ impl<C: Clone + Eq> Audit<C> {
     /// than that it may still follow a leader who has not got it), and its snapshot holds nothing
     /// else.
     fn keeps(&mut self, id: NodeId) -> Verdict {
-        let Server { base, term: now, .. } = self.servers[id.index()];
+        let Server { base, members, term: now, .. } = self.servers[id.index()];
         // Who commits and compacts within one step may not live to say so: a sync fails.
         let unsaid = base.index > self.committed.len() as Index;
-        if unsaid && self.members.majority(self.holders(base)) {
+        let holders = self.holders(base);
+        if unsaid && (self.members.majority(holders) || members.majority(holders)) {
             let verdict = self.commits(id, View { commit: base, term: now, ..View::default() });
             if verdict.is_violated() {
                 return verdict;
