@@ -43,7 +43,7 @@ fn every_checker_is_needed() {
         ("convergence", "siblings_dropped"),
         ("delivery", "any_order"),
         ("idempotency", "I7"),
-        ("linearizable", "D6"),
+        ("linearizable", "E2"),
         ("lock", "last_in_line"),
         ("progress", "F6"),
     ] {
