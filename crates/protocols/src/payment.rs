@@ -61,7 +61,7 @@ pub enum Ret {
     Mismatch,
     /// 409: the intent is being worked on; ask again. It says nothing of this or another attempt.
     InProgress,
-    /// 410: what was known of the key, or of a later one, has been thrown away. Nothing is begun now.
+    /// 410: what was known of the key, or of a later one, has been thrown away. Nothing is begun.
     Expired,
 }
 

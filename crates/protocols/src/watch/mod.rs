@@ -14,7 +14,7 @@
 //! - Else compute what the row becomes and what is answered; then `MULTI`, `SET` both, `EXEC`.
 //! - Upon `Executed`: reply. Upon `Nil`, the conflict: the *whole* again, on a new connection,
 //!   after a random pause that doubles (**6.2**). After so many conflicts, look once more, and fail
-//!   if there is no answer: the last of them may have been with an EXEC of one's own that came late.
+//!   if there is no answer: the last one may have been with an EXEC of one's own that came late.
 //! - No answer, or the connection is closed: nobody knows whether it was executed. The whole again,
 //!   for it begins with the look at the operation's answer (6.3); and wait twice as long.
 //!

@@ -15,8 +15,8 @@
 //! - The age is the operation's id: clients count upwards, and every retry keeps it.
 //! - A wound that finds its transaction voting does nothing: that one waits for no lock any more.
 //! - A wound is sent once for each pair. One that is lost costs T_vote, which covers waiting too.
-//! - A wound for a transaction that has been aborted is answered by its Decision(A), which was lost.
-//!   One that finds nothing is not answered: who only read may have forgotten a commit, too.
+//! - A wound for a transaction that has been aborted is answered by its Decision(A), which was
+//!   lost. One that finds nothing is not: who only read may have forgotten a commit, too.
 
 use super::*;
 
