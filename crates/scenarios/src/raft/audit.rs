@@ -1,8 +1,8 @@
 //! The properties that the paper proves (its figure 3), over all servers and at every step.
 //!
 //! What is looked at is what is new: facts that a log has gained, and beliefs that have changed. A
-//! belief about what is committed is judged once the believer's own disk reaches as far, and an only
-//! member's, that it leads, once its disk has the term: until then nobody can have been told.
+//! belief about what is committed is judged once the believer's own disk reaches as far, and an
+//! only member's, that it leads, once its disk has the term: until then nobody can have been told.
 
 use checkers::Verdict;
 use node::{Node, NodeId, Observe};
