@@ -2,7 +2,7 @@
 //! case as text and says what came of it.
 
 use crate::generate::Narrow;
-use crate::judge::{Outcome, Record, judge_deaf_to, judge_recorded};
+use crate::judge::{Outcome, Record, Watch, watched};
 use crate::scenario::{CaseFor, Scenario, Shape};
 use std::fmt::Debug;
 use std::num::NonZero;
@@ -54,6 +54,7 @@ pub(crate) struct Runner<'a, S> {
     scenario: &'a S,
     engine: Option<&'a dyn Engine>,
     deaf_to: Option<&'a str>,
+    steps: Option<u64>,
 }
 
 impl<S> Clone for Runner<'_, S> {
@@ -67,12 +68,18 @@ impl<S> Copy for Runner<'_, S> {}
 impl<'a, S: Scenario> Runner<'a, S> {
     /// On the heap engine, unless another one is named.
     pub(crate) fn new(scenario: &'a S, engine: Option<&'a Arc<dyn Engine>>) -> Self {
-        Self { scenario, engine: engine.map(|engine| &**engine), deaf_to: None }
+        let engine = engine.map(|engine| &**engine);
+        Self { scenario, engine, deaf_to: None, steps: None }
     }
 
     /// As a campaign's cases are narrowed down.
     pub(crate) fn narrowed(scenario: &'a S, narrow: &'a Narrow) -> Self {
         Self { deaf_to: narrow.deaf_to.as_deref(), ..Self::new(scenario, narrow.engine.as_ref()) }
+    }
+
+    /// The same with another bound on the steps of a run, on the heap engine.
+    pub(crate) fn within(self, steps: u64) -> Self {
+        Self { steps: Some(steps), ..self }
     }
 
     /// Whose cases they are.
@@ -83,7 +90,7 @@ impl<'a, S: Scenario> Runner<'a, S> {
     /// Runs a case and judges it.
     pub(crate) fn judge(&self, case: &CaseFor<S>) -> Outcome {
         match self.engine {
-            None => judge_deaf_to(self.scenario, case, self.deaf_to),
+            None => watched(self.scenario, case, self.watch(false)).0,
             Some(engine) => self.elsewhere(engine, case, false).0,
         }
     }
@@ -91,7 +98,7 @@ impl<'a, S: Scenario> Runner<'a, S> {
     /// As [`Runner::judge`], and keeps every event.
     pub(crate) fn record(&self, case: &CaseFor<S>) -> (Outcome, Record) {
         match self.engine {
-            None => judge_recorded(self.scenario, case),
+            None => watched(self.scenario, case, self.watch(true)),
             Some(engine) => self.elsewhere(engine, case, true),
         }
     }
@@ -109,6 +116,10 @@ impl<'a, S: Scenario> Runner<'a, S> {
     /// Whether one case always runs the same.
     pub(crate) fn is_deterministic(&self) -> bool {
         self.engine.is_none_or(Engine::is_deterministic)
+    }
+
+    fn watch(&self, record: bool) -> Watch<'a> {
+        Watch { record, steps: self.steps, deaf_to: self.deaf_to }
     }
 
     fn elsewhere(

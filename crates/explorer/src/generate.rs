@@ -501,8 +501,12 @@ impl Drafted<'_> {
         Some(match kind {
             FaultKind::Cut => {
                 let side = c.below(1 << nodes.min(16)) | 1 << node.0.min(15);
+                // A side without clients is asked by nobody, one with some may serve them stale.
+                let (all, some) = (nodes as u16..machines as u16, c.below(2) == 1);
+                let clients = all.filter(|_| some && c.below(2) == 1);
+                let nodes = (0..nodes as u16).filter(|n| side >> n & 1 == 1);
                 Kind::Cut {
-                    nodes: (0..nodes as u16).filter(|n| side >> n & 1 == 1).map(NodeId).collect(),
+                    nodes: nodes.chain(clients).map(NodeId).collect(),
                     direction: c.of(&[
                         Direction::Both,
                         Direction::Both,

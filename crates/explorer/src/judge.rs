@@ -86,15 +86,6 @@ pub fn judge<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> Outcome {
     watched(scenario, case, Watch::default()).0
 }
 
-/// As [`judge`], and overlooks what this checker finds.
-pub(crate) fn judge_deaf_to<S: Scenario>(
-    scenario: &S,
-    case: &CaseFor<S>,
-    deaf_to: Option<&str>,
-) -> Outcome {
-    watched(scenario, case, Watch { deaf_to, ..Watch::default() }).0
-}
-
 /// As [`judge`], and keeps every event. The outcome is the same.
 pub fn judge_recorded<S: Scenario>(scenario: &S, case: &CaseFor<S>) -> (Outcome, Record) {
     watched(scenario, case, Watch { record: true, ..Watch::default() })
@@ -113,11 +104,11 @@ pub(crate) fn judge_within<S: Scenario>(
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watch<'a> {
     /// Every event.
-    record: bool,
+    pub(crate) record: bool,
     /// Another bound on the engine's steps.
-    steps: Option<u64>,
+    pub(crate) steps: Option<u64>,
     /// A checker whose findings do not count.
-    deaf_to: Option<&'a str>,
+    pub(crate) deaf_to: Option<&'a str>,
 }
 
 impl Watch<'_> {
@@ -129,7 +120,11 @@ impl Watch<'_> {
 }
 
 /// Runs a case on the right node, or on the broken one that it names.
-fn watched<S: Scenario>(scenario: &S, case: &CaseFor<S>, watch: Watch<'_>) -> (Outcome, Record) {
+pub(crate) fn watched<S: Scenario>(
+    scenario: &S,
+    case: &CaseFor<S>,
+    watch: Watch<'_>,
+) -> (Outcome, Record) {
     match planted::own(scenario, case.mutant.as_ref()) {
         Ok(None) => run(scenario, World::new(case), case, watch),
         Ok(Some(planted)) => planted.run(case, watch),

@@ -1,13 +1,17 @@
 //! The shrinker: works on the case as data, never by drawing again. What is left is 1-minimal: no
 //! call, fault, node or client can be left out without losing the signature.
 
+mod simpler;
+
 use crate::engine::Runner;
 use crate::judge::Record;
 use crate::scenario::{CaseFor, OpOf, Scenario};
 use node::{EffectKind, NodeId};
+use simpler::{shorter, simpler};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use world::case::Profile;
+use world::parts::STEP_LIMIT;
 use world::{
     Address, Case, Edge, EffectPattern, Fault, Happening, Kind, Origin, Place, TraceEvent,
 };
@@ -28,6 +32,10 @@ pub struct Shrunk<C> {
 /// Runs after which the best case so far is taken.
 const MOST_RUNS: u64 = 20_000;
 
+/// A run that takes so many times the steps of the one that is made smaller shows something else,
+/// and one that makes no end is known by such a part of it.
+const LONGER: u64 = 16;
+
 /// Makes a case smaller while its signature stays the same. A case that does not show the signature
 /// comes back as it is.
 pub fn shrink<S: Scenario>(scenario: &S, case: CaseFor<S>, signature: &str) -> Shrunk<CaseFor<S>> {
@@ -39,11 +47,24 @@ pub(crate) fn shrink_on<S: Scenario>(
     case: CaseFor<S>,
     signature: &str,
 ) -> Shrunk<CaseFor<S>> {
-    let (_, record) = runner.record(&case);
+    let (outcome, record) = runner.record(&case);
     let before = (case.calls.len(), case.faults.len() + record.drawn.len());
-    let mut shrinker = Shrinker { runner, signature, best: case, runs: 0 };
-    shrinker.run();
-    let Shrinker { best: case, runs, .. } = shrinker;
+    let steps = match outcome.steps {
+        STEP_LIMIT.. => STEP_LIMIT / LONGER,
+        steps => steps.saturating_mul(LONGER),
+    };
+    let shrinker = |runner, best| Shrinker { runner, signature, best, runs: 0 };
+    let mut bounded = shrinker(runner.within(steps), case.clone());
+    bounded.run();
+    let Shrinker { best: case, runs, .. } = match bounded.shows(runner) {
+        true => bounded,
+        // It is not what the whole run shows.
+        false => {
+            let mut patient = shrinker(runner, case);
+            patient.run();
+            patient
+        }
+    };
     Shrunk { after: (case.calls.len(), case.faults.len()), case, runs, before }
 }
 
@@ -149,12 +170,18 @@ impl<S: Scenario> Shrinker<'_, S> {
             return false;
         }
         self.runs += 1;
-        let outcome = self.runner.judge(&candidate);
-        let same = outcome.verdict.anomaly().is_some_and(|a| a.signature() == self.signature);
-        if same {
-            self.best = candidate;
+        let best = std::mem::replace(&mut self.best, candidate);
+        let same = self.shows(self.runner);
+        if !same {
+            self.best = best;
         }
         same
+    }
+
+    /// Whether the best case shows the signature.
+    fn shows(&self, runner: Runner<'_, S>) -> bool {
+        let outcome = runner.judge(&self.best);
+        outcome.verdict.anomaly().is_some_and(|a| a.signature() == self.signature)
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut CaseFor<S>)) -> bool {
@@ -410,87 +437,6 @@ fn nested(
     let mut inner = Vec::new();
     vary(item, leaf, wanted, &mut inner);
     found.extend(inner.into_iter().map(wrap));
-}
-
-fn shorter(time: Duration) -> Vec<Duration> {
-    let millis = time.as_millis() as u64;
-    let mut candidates: Vec<Duration> =
-        [0, millis / 10, millis / 2, millis].map(Duration::from_millis).to_vec();
-    candidates.retain(|candidate| *candidate < time);
-    candidates.dedup();
-    candidates
-}
-
-/// Simpler faults in the place of one.
-fn simpler(kind: &Kind) -> Vec<Kind> {
-    let mut found = Vec::new();
-    match kind {
-        Kind::PowerLoss { nodes, down } if nodes.len() > 1 => {
-            for node in nodes {
-                found.push(Kind::PowerLoss { nodes: vec![*node], down: *down });
-            }
-        }
-        Kind::PowerLoss { nodes, down } => {
-            found.extend(nodes.iter().map(|node| Kind::Crash { node: *node, down: *down }));
-        }
-        Kind::TornWrite { node, down } => {
-            found.push(Kind::Crash { node: *node, down: *down });
-            found.push(Kind::PowerLoss { nodes: vec![*node], down: *down });
-        }
-        Kind::CrashLoop { node, every, .. } => {
-            found.push(Kind::Crash { node: *node, down: *every });
-        }
-        Kind::BitRot { node, .. } | Kind::Crash { node, .. } => {
-            found.push(Kind::Restart { node: *node });
-        }
-        Kind::FailedSync { node, down, .. } => {
-            found.push(Kind::Crash { node: *node, down: *down });
-        }
-        Kind::Cut { nodes, direction, lasts } if nodes.len() > 1 => {
-            for at in 0..nodes.len() {
-                let mut nodes = nodes.clone();
-                nodes.remove(at);
-                found.push(Kind::Cut { nodes, direction: *direction, lasts: *lasts });
-            }
-        }
-        Kind::Reorder { by } => found.push(Kind::Delay { by: *by }),
-        Kind::Corrupt => found.push(Kind::Loss),
-        _ => {}
-    }
-    found.extend(rounded(kind));
-    found
-}
-
-/// The same fault with round times.
-fn rounded(kind: &Kind) -> Vec<Kind> {
-    let mut found = Vec::new();
-    for unit in [1_000, 100, 10, 1] {
-        let mut kind = kind.clone();
-        let changed = match &mut kind {
-            Kind::Duplicate { takes: time }
-            | Kind::Delay { by: time }
-            | Kind::Reorder { by: time }
-            | Kind::Cut { lasts: time, .. }
-            | Kind::SlowLink { lasts: time, .. }
-            | Kind::Crash { down: time, .. }
-            | Kind::Pause { lasts: time, .. }
-            | Kind::PowerLoss { down: time, .. }
-            | Kind::TornWrite { down: time, .. }
-            | Kind::Retry { after: time }
-            | Kind::DuplicateRequest { after: time }
-            | Kind::ClientCrash { after: time } => {
-                let round = Duration::from_millis(time.as_millis() as u64 / unit * unit);
-                let changed = !round.is_zero() && round != *time;
-                *time = round;
-                changed
-            }
-            _ => false,
-        };
-        if changed {
-            found.push(kind);
-        }
-    }
-    found
 }
 
 /// Whether a fault is about a machine alone and goes with it.

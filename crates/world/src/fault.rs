@@ -307,7 +307,7 @@ pub enum Kind {
     },
     /// See [`FaultKind::Cut`].
     Cut {
-        /// One side.
+        /// One side: nodes, and clients too. All others are on the other one.
         nodes: Vec<NodeId>,
         /// Which way.
         direction: Direction,

@@ -126,7 +126,7 @@ fn who_waits_gets_the_lock_after_the_commit_is_on_record() {
     assert_eq!(net.view(P1).locks[0].1.coordinator, C2);
 }
 
-/// 1.4: a wound for a transaction that is over is answered as an Inquiry is.
+/// 5.21: a wound for a transaction that has been aborted is answered, for its news was lost.
 #[test]
 fn a_wound_finds_an_abort_whose_news_was_lost() {
     let mut net = net();
@@ -138,6 +138,27 @@ fn a_wound_finds_an_abort_whose_news_was_lost() {
     net.settle();
     assert_eq!(net.answers.len(), 2);
     assert!(matches!(net.answers[1], (request, Answer::Ok(_)) if request == call(0)));
+}
+
+/// 5.21: one that comes when its transaction has committed, and everybody has forgotten it who only
+/// read, aborts nothing.
+#[test]
+fn a_wound_that_finds_nothing_is_not_answered() {
+    let mut net = net();
+    net.request_at(C2, 1, &Op::read_all([(0, key(0)), (1, key(0))]));
+    assert!(net.pass("Work", P1) && net.pass("Work", P2));
+    net.request_at(C1, 0, &there());
+    assert!(net.pass("Work", P1));
+    for (kind, to) in [("Done", C2), ("Prepare", P1), ("Prepare", P2), ("Vote", C2)] {
+        assert!(net.pass(kind, to), "{kind}");
+        assert!(kind == "Prepare" || net.pass(kind, to), "{kind}");
+    }
+    let decisions = net.count(&["Decision"]);
+    assert!(net.pass("Wound", C2));
+    assert_eq!(net.count(&["Decision"]), decisions);
+    net.settle();
+    assert!(net.answers.iter().all(|(_, answer)| matches!(answer, Answer::Ok(_))));
+    assert_eq!((net.answers.len(), net.count(&["Wound"])), (2, 1));
 }
 
 /// A crash forgets who waits: nothing was promised to them.
