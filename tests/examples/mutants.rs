@@ -59,6 +59,14 @@ patch too (`also`), and counted apart.
   where a judge sees more than the explorer asks: a vote without PREPARE (A2), an acknowledgement
   without a record (N5); or where a loss does it, which explorers do not count (J7).
 
+What an article gets wrong is an exhibit and no patch: B4 (without synchrony: with it, that is rule
+2.6) `naive::three_phase_commit_asynchronous`, B5 `naive::three_phase_commit_b`, B6
+`naive::three_phase_commit_c`, D14 `naive::lock_smallest_id`, I1
+`naive::idempotency_check_then_act`, I2 `naive::idempotency_key_first`, J4
+`naive::cache_delete_then_write` and `naive::cache_double_delete`. The bugs of placement, M1 to M4,
+are planted in `crates/placement/tests/awake.rs`. B3 and D13 have no place: where three-phase commit
+is safe nobody recovers, and no lock here watches a predecessor.
+
 `cargo run --release -p tests --example mutants` writes this page; with classes or ids behind it
 (`-- E A10`) it measures only those, and leaves the other rows as they are.
 ";

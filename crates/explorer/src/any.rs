@@ -6,7 +6,7 @@ use crate::generate::{Narrow, case_of_bytes, case_of_seed};
 use crate::judge::{Outcome, Record, judge, judge_within};
 use crate::repro::{self, Repro, ReproError, Status};
 use crate::scenario::{CaseFor, Scenario, Shape};
-use crate::shrink::{Shrunk, shrink_on};
+use crate::shrink::{MOST_STEPS, Shrunk, shrink_on};
 use crate::story;
 use checkers::Anomaly;
 use std::path::Path;
@@ -269,9 +269,9 @@ fn exhibit_on<S: Scenario>(
     let shrunk = if shrinking && certain {
         smallest(runner, case, &signature)
     } else {
-        Shrunk { case, runs: 0, before: size, after: size }
+        Shrunk { case, runs: 0, steps: 0, before: size, after: size }
     };
-    let Shrunk { case, runs, before, after } = shrunk;
+    let Shrunk { case, runs, before, after, .. } = shrunk;
     let recorded = (0..tries).map(|_| runner.record(&case));
     let (outcome, record) = recorded.into_iter().find(|(run, _)| run.verdict.is_violated())?;
     let anomaly = outcome.verdict.anomaly()?.clone();
@@ -314,16 +314,18 @@ fn smallest<S: Scenario>(
         narrow.max_calls = (index % 4 != 3).then_some(4);
         let case = case_of_seed(runner.scenario(), campaign::seed_of(seed.0, index), &narrow);
         best.runs += 1;
-        let verdict = runner.judge(&case).verdict;
-        if verdict.anomaly().is_some_and(|anomaly| anomaly.signature() == signature) {
+        let outcome = runner.judge(&case);
+        best.steps += outcome.steps;
+        if outcome.verdict.anomaly().is_some_and(|anomaly| anomaly.signature() == signature) {
             let other = shrink_on(runner, case, signature);
             best.runs += other.runs;
+            best.steps += other.steps;
             if size(&other) < size(&best) {
                 (best.case, best.after) = (other.case, other.after);
             }
             hits += 1;
         }
-        if hits == OTHER_HITS {
+        if hits == OTHER_HITS || best.steps >= MOST_STEPS {
             break;
         }
     }

@@ -23,6 +23,8 @@ pub struct Shrunk<C> {
     pub case: C,
     /// Runs that it took.
     pub runs: u64,
+    /// Engine steps of these runs.
+    pub steps: u64,
     /// Calls and faults before, random fates counted as faults.
     pub before: (usize, usize),
     /// Calls and faults after.
@@ -31,6 +33,9 @@ pub struct Shrunk<C> {
 
 /// Runs after which the best case so far is taken.
 const MOST_RUNS: u64 = 20_000;
+
+/// Engine steps after which it is taken, for a run may be a thousand times as long as another one.
+pub(crate) const MOST_STEPS: u64 = 100_000_000;
 
 /// A run that takes so many times the steps of the one that is made smaller shows something else,
 /// and one that makes no end is known by such a part of it.
@@ -53,10 +58,10 @@ pub(crate) fn shrink_on<S: Scenario>(
         STEP_LIMIT.. => STEP_LIMIT / LONGER,
         steps => steps.saturating_mul(LONGER),
     };
-    let shrinker = |runner, best| Shrinker { runner, signature, best, runs: 0 };
+    let shrinker = |runner, best| Shrinker { runner, signature, best, runs: 0, steps: 0 };
     let mut bounded = shrinker(runner.within(steps), case.clone());
     bounded.run();
-    let Shrinker { best: case, runs, .. } = match bounded.shows(runner) {
+    let Shrinker { best: case, runs, steps, .. } = match bounded.shows(runner) {
         true => bounded,
         // It is not what the whole run shows.
         false => {
@@ -65,7 +70,7 @@ pub(crate) fn shrink_on<S: Scenario>(
             patient
         }
     };
-    Shrunk { after: (case.calls.len(), case.faults.len()), case, runs, before }
+    Shrunk { after: (case.calls.len(), case.faults.len()), case, runs, steps, before }
 }
 
 struct Shrinker<'a, S: Scenario> {
@@ -73,6 +78,7 @@ struct Shrinker<'a, S: Scenario> {
     signature: &'a str,
     best: CaseFor<S>,
     runs: u64,
+    steps: u64,
 }
 
 impl<S: Scenario> Shrinker<'_, S> {
@@ -96,7 +102,7 @@ impl<S: Scenario> Shrinker<'_, S> {
             if self.best == before {
                 self.drop_pairs();
             }
-            if self.best == before || self.runs >= MOST_RUNS {
+            if self.best == before || self.is_spent() {
                 return;
             }
         }
@@ -159,9 +165,13 @@ impl<S: Scenario> Shrinker<'_, S> {
         }
     }
 
+    fn is_spent(&self) -> bool {
+        self.runs >= MOST_RUNS || self.steps >= MOST_STEPS
+    }
+
     /// Takes a candidate if it still shows the signature.
     fn offer(&mut self, candidate: CaseFor<S>) -> bool {
-        if self.runs >= MOST_RUNS
+        if self.is_spent()
             || candidate == self.best
             || candidate.calls.is_empty()
             || candidate.check().is_err()
@@ -179,8 +189,9 @@ impl<S: Scenario> Shrinker<'_, S> {
     }
 
     /// Whether the best case shows the signature.
-    fn shows(&self, runner: Runner<'_, S>) -> bool {
+    fn shows(&mut self, runner: Runner<'_, S>) -> bool {
         let outcome = runner.judge(&self.best);
+        self.steps += outcome.steps;
         outcome.verdict.anomaly().is_some_and(|a| a.signature() == self.signature)
     }
 
