@@ -58,18 +58,16 @@ pub(crate) fn shrink_on<S: Scenario>(
         STEP_LIMIT.. => STEP_LIMIT / LONGER,
         steps => steps.saturating_mul(LONGER),
     };
-    let shrinker = |runner, best| Shrinker { runner, signature, best, runs: 0, steps: 0 };
-    let mut bounded = shrinker(runner.within(steps), case.clone());
-    bounded.run();
-    let Shrinker { best: case, runs, steps, .. } = match bounded.shows(runner) {
-        true => bounded,
+    let bounded = runner.within(steps);
+    let mut shrinker =
+        Shrinker { runner: bounded, signature, best: case.clone(), runs: 0, steps: 0 };
+    shrinker.run();
+    if !shrinker.shows(runner) {
         // It is not what the whole run shows.
-        false => {
-            let mut patient = shrinker(runner, case);
-            patient.run();
-            patient
-        }
-    };
+        (shrinker.runner, shrinker.best) = (runner, case);
+        shrinker.run();
+    }
+    let Shrinker { best: case, runs, steps, .. } = shrinker;
     Shrunk { after: (case.calls.len(), case.faults.len()), case, runs, steps, before }
 }
 
