@@ -19,7 +19,7 @@ fn case<S: Scenario>(scenario: &S, index: u64) -> CaseFor<S> {
 
 /// The signatures of what is found when this is done to the stage of every case.
 fn found<S: Scenario>(scenario: &S, prepare: impl Fn(&mut Stage<S::Node>)) -> BTreeSet<String> {
-    let outcomes = (0..1000)
+    let outcomes = (0..1_000)
         .map(|index| run_after(scenario, &case(scenario, index), false, false, &prepare).0);
     outcomes.filter_map(|outcome| Some(outcome.verdict.anomaly()?.signature())).collect()
 }

@@ -41,6 +41,22 @@ fn in_a_share_of_cases_only_a_core_heals() {
     assert!((50..250).contains(&share), "{share} of 1000 cases");
 }
 
+/// A server that is cut off with some of the clients may be asked for what it no longer knows.
+#[test]
+fn a_cut_divides_the_clients_in_half_of_the_cases() {
+    let (mut with, mut cuts) = (0, 0);
+    for (_, case) in cases(1_000) {
+        let servers = case["nodes"].as_array().map_or(0, Vec::len) as i64;
+        let faults = case.get("faults").and_then(toml::Value::as_array);
+        for cut in faults.into_iter().flatten().filter_map(|fault| fault["kind"].get("cut")) {
+            let off = cut["nodes"].as_array().expect("whom it cuts off");
+            cuts += 1;
+            with += u32::from(off.iter().any(|node| node.as_integer() >= Some(servers)));
+        }
+    }
+    assert!((25..75).contains(&(100 * with / cuts)), "{with} of {cuts} cuts");
+}
+
 /// A case in which the last node plays the first one's part, if its nodes play parts.
 fn miscast(mut case: toml::Table) -> Option<toml::Table> {
     let nodes = case.get_mut("nodes")?.as_array_mut()?;

@@ -16,6 +16,7 @@ mod queue;
 mod raft;
 mod records;
 mod redlock;
+mod shrinker;
 mod stability;
 mod stock;
 mod three_phase_commit;
