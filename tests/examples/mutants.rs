@@ -64,8 +64,8 @@ What an article gets wrong is an exhibit and no patch: B4 (without synchrony: wi
 `naive::three_phase_commit_c`, D14 `naive::lock_smallest_id`, I1
 `naive::idempotency_check_then_act`, I2 `naive::idempotency_key_first`, J4
 `naive::cache_delete_then_write` and `naive::cache_double_delete`. The bugs of placement, M1 to M4,
-are planted in `crates/placement/tests/awake.rs`. B3 and D13 have no place: where three-phase commit
-is safe nobody recovers, and no lock here watches a predecessor.
+are planted in `crates/placement/tests/awake.rs`. D13, M5 and M6 have no place: no lock here watches
+a predecessor, and the ring says who owns a key and serves none.
 
 `cargo run --release -p tests --example mutants` writes this page; with classes or ids behind it
 (`-- E A10`) it measures only those, and leaves the other rows as they are.
