@@ -44,7 +44,8 @@ patch too (`also`), and counted apart.
 
 - **Class**: how rare the bug is, and so how many cases a campaign may take: E (at least 1 case in
   20) 100 · M (1 in 500) 2,000 · H (1 in 20,000) 60,000 · V (rarer) is shown by a saved case.
-- **1 in**: cases of all campaigns by campaigns that found anything.
+- **1 in**: cases of all campaigns by campaigns that found anything. Behind a colon stands the class
+  that this would be, where it is not the one given.
 - **found**: campaigns, with seeds of their own, whose first violation is by who must find it, and
   those where it is by another one who is named. Of 30, both are to be 29 for an E or M; of three,
   one for an H. A control looks like a bug, does no harm, and must not be found.

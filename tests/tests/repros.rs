@@ -1,4 +1,4 @@
-//! One test for each saved case under `tests/repros`, in every run and before anything is searched.
+//! One test for each saved case under `tests/repros`.
 
 use explorer::repro;
 use libtest_mimic::{Arguments, Failed, Trial};

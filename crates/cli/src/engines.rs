@@ -18,6 +18,11 @@ pub(crate) fn engines() -> Vec<Entry> {
     [vec![("heap", "the protocol alone, and fast", Faults::ALL)], others()].concat()
 }
 
+/// Whether there is an engine of that name beside the heap engine.
+pub(crate) fn is_another(name: &str) -> bool {
+    others().iter().any(|(other, ..)| *other == name)
+}
+
 /// The engine of that name; the heap engine, which needs no starting, is none and has none.
 pub(crate) fn named(name: Option<&str>) -> Result<Option<Arc<dyn Engine>>, Failure> {
     let name = match name {

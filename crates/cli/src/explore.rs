@@ -97,12 +97,16 @@ fn faults(text: &str) -> Result<Faults, String> {
 }
 
 pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Failure> {
-    let chosen: Vec<&dyn AnyScenario> = if arguments.scenarios.is_empty() {
+    let mut chosen: Vec<&dyn AnyScenario> = if arguments.scenarios.is_empty() {
         registry.iter().map(|scenario| &**scenario).collect()
     } else {
         arguments.scenarios.iter().map(|name| find(registry, name)).collect::<Result<_, _>>()?
     };
-    let engine = engines::named(arguments.engine.as_deref())?;
+    let engine = arguments.engine.as_deref();
+    if let Some(other) = engine.filter(|engine| engines::is_another(engine)) {
+        leave_out_bounded(&mut chosen, other, !arguments.scenarios.is_empty())?;
+    }
+    let engine = engines::named(engine)?;
     for scenario in &chosen {
         planted(*scenario, arguments.mutant.as_ref(), engine.as_deref())?;
     }
@@ -114,6 +118,23 @@ pub(crate) fn run(registry: &Registry, arguments: &Arguments) -> Result<u8, Fail
     let closed = results.close();
     let code = code?;
     closed.map(|()| code)
+}
+
+/// A promise that rests on a bound for messages is put to the heap engine, which keeps one.
+fn leave_out_bounded(
+    chosen: &mut Vec<&dyn AnyScenario>,
+    engine: &str,
+    named: bool,
+) -> Result<(), Failure> {
+    for scenario in chosen.extract_if(.., |scenario| scenario.shape().synchronous) {
+        let name = scenario.name();
+        let why = format!("{name} rests on a bound for every message, and {engine} keeps none");
+        if named {
+            return Err(Failure::usage(format!("{why}: the heap engine does")));
+        }
+        eprintln!("{why}: left out");
+    }
+    Ok(())
 }
 
 /// Whether the bug is a generic one, or the scenario's own, which only the heap engine has.
@@ -306,7 +327,7 @@ fn show_failures(
             return Err(unfit(report, &Broken::Nondeterminism { seed, event }));
         };
         let folder = repro::folder(&root, &exhibit.scenario, exhibit.mutant.as_deref());
-        let saved = repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro);
+        let saved = repro::keep(&folder, &exhibit.repro);
         results.line(&output::failure_json(&exhibit, saved.as_deref().ok()))?;
         if !arguments.json && (named || !report.is_expected()) {
             say("")?;

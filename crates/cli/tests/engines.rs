@@ -6,7 +6,7 @@ use engine_madsim::{Madsim, Profile};
 use engine_real::Real;
 use explorer::{
     Anomaly, AnyScenario, Budget, Engine, Expected, Narrow, Outcome, Progress, Record, Report,
-    Repro,
+    Repro, Shape,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::num::NonZero;
@@ -86,6 +86,10 @@ impl Engine for Guest {
 
     fn sees_effects(&self) -> bool {
         self.of.sees_effects()
+    }
+
+    fn shape(&self, shape: Shape) -> Shape {
+        self.of.shape(shape)
     }
 
     fn jobs(&self) -> Option<NonZero<usize>> {

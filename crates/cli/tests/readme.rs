@@ -1,5 +1,8 @@
-//! The README's first failure is what its command prints.
+//! The README's first failure is what its command prints where the README stands: where repros are
+//! saved already, of other engines too.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 const README: &str = include_str!("../../../README.md");
@@ -7,14 +10,20 @@ const README: &str = include_str!("../../../README.md");
 #[test]
 fn the_first_failure_is_what_is_printed() {
     let folder = std::env::temp_dir().join(format!("tribunal-readme-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for repros");
+    let saved = "tests/repros/mutants/two_phase_commit/send_before_force";
+    fs::create_dir_all(folder.join(saved)).expect("a folder for repros");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(saved);
+    for repro in fs::read_dir(here).expect("saved repros") {
+        let repro = repro.expect("a saved repro");
+        fs::copy(repro.path(), folder.join(saved).join(repro.file_name())).expect("a copy");
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_tribunal"))
         .args(["explore", "two_phase_commit", "--mutant", "send_before_force"])
         .current_dir(&folder)
         .env_remove("CI")
         .output()
         .expect("the binary runs");
-    let _gone = std::fs::remove_dir_all(&folder);
+    let _gone = fs::remove_dir_all(&folder);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8_lossy(&output.stdout);
     // Above the failure stands the campaign's table, which tells how fast this machine is.

@@ -9,6 +9,7 @@ use crate::scenario::{CaseFor, Scenario, Shape};
 use crate::shrink::{MOST_STEPS, Shrunk, shrink_on};
 use crate::story;
 use checkers::Anomaly;
+use checkers::Verdict;
 use std::path::Path;
 use std::sync::Arc;
 use world::{Edge, Fault, Place, Seed, TraceEvent};
@@ -28,7 +29,7 @@ pub struct Exhibit {
     pub anomaly: Anomaly,
     /// Nodes of the small case.
     pub nodes: usize,
-    /// Calls and faults before shrinking, random fates counted as faults.
+    /// Calls and faults before shrinking, random fates counted as faults if it was shrunk.
     pub before: (usize, usize),
     /// Calls and faults after.
     pub after: (usize, usize),
@@ -363,13 +364,14 @@ fn replayed<S: Scenario>(
 
 fn compare<C>(repro: &Repro<C>, outcome: &Outcome, record: &Record) -> Replayed {
     let expected = &repro.signature;
-    match outcome.verdict.anomaly() {
-        Some(anomaly) if anomaly.signature() == *expected => Replayed::Reproduces,
-        Some(anomaly) => Replayed::Drifted(format!(
+    match &outcome.verdict {
+        Verdict::Violated(anomaly) if anomaly.signature() == *expected => Replayed::Reproduces,
+        Verdict::Violated(anomaly) => Replayed::Drifted(format!(
             "another signature: {}, expected {expected}",
             anomaly.signature()
         )),
-        None => match record.missed.first() {
+        Verdict::Unknown(why) => Replayed::Drifted(format!("undecided: {why}")),
+        Verdict::Holds => match record.missed.first() {
             None => Replayed::Passes,
             Some(fault) => Replayed::Drifted(format!(
                 "fault {} ({}) finds no event at {}",

@@ -30,7 +30,8 @@ pub struct Budget {
     pub campaign: Option<u64>,
     /// Which cases.
     pub narrow: Narrow,
-    /// Worker threads; one per core if absent. The report does not depend on it.
+    /// Worker threads; if absent as many as the engine likes, one per core on the heap engine. The
+    /// report does not depend on it.
     pub jobs: Option<NonZero<usize>>,
     /// End at the first violation.
     pub first: bool,

@@ -23,8 +23,8 @@ pub struct Planted<Op, Config> {
 type Run<Op, Config> = Box<dyn Fn(&Case<Op, Config>, Watch<'_>) -> (Outcome, Record) + Send + Sync>;
 
 impl<Op: 'static, Config: 'static> Planted<Op, Config> {
-    /// The bug of the nodes that `make` makes. Of `scenario` only `invariant`, `progress` and
-    /// `check` are asked: cases are the right one's.
+    /// The bug of the nodes that `make` makes. Of `scenario` only `invariant`, `progress`,
+    /// `check` and `measure` are asked: cases are the right one's.
     pub fn new<S, N>(
         id: &'static str,
         about: String,

@@ -187,21 +187,24 @@ pub fn write(path: &Path, text: &str) -> Result<PathBuf, ReproError> {
     Ok(path.to_owned())
 }
 
-/// As [`save`], unless an open repro of this signature stands in the folder already: then that one
-/// is kept, and nothing is written. A fixed one does not count, for it holds.
+/// As [`save`], unless an open repro of this signature, on this engine, stands in the folder already:
+/// then that one is kept, and nothing is written. A fixed one does not count, for it holds.
 ///
 /// # Errors
 /// As [`save`].
-pub fn keep(folder: &Path, signature: &str, text: &str) -> Result<PathBuf, ReproError> {
-    #[derive(Deserialize)]
+pub fn keep(folder: &Path, text: &str) -> Result<PathBuf, ReproError> {
+    #[derive(PartialEq, Eq, Deserialize)]
     struct Signed {
         status: Status,
         signature: String,
+        engine: Option<String>,
     }
+    let signed = |text: &str| toml::from_str::<Signed>(text).ok();
+    let this = signed(text);
     let known =
         below(folder).into_iter().filter(|path| path.parent() == Some(folder)).find(|path| {
-            let known = read(path).ok().and_then(|text| toml::from_str::<Signed>(&text).ok());
-            known.is_some_and(|known| known.status == Status::Open && known.signature == signature)
+            let known = read(path).ok().and_then(|text| signed(&text));
+            known.is_some() && known == this
         });
     known.map_or_else(|| save(folder, text), Ok)
 }

@@ -35,9 +35,10 @@ pub struct Shape {
     pub nodes: u16,
     /// The most clients.
     pub clients: u16,
-    /// The most calls.
+    /// The most calls, one at least.
     pub calls: u16,
-    /// The most placed faults, clients' faults apart.
+    /// The most faults that are placed at a time or an effect, one at least. Wrong clocks, nodes
+    /// that are lost as all others heal, and clients' faults come on top.
     pub plan: u16,
     /// The kinds of faults under which the promise is made.
     pub faults: Faults,
@@ -56,7 +57,7 @@ pub struct Shape {
     /// Servers deduplicate requests: a Fail is final for every copy.
     pub deduplicated: bool,
     /// The promise rests on a bound for the time that a message takes, syncs and waiting included:
-    /// the heap engine keeps one, and the others are not asked.
+    /// the heap engine keeps one, and `explore` does not ask the others.
     pub synchronous: bool,
     /// What a campaign of at least 1,000 cases must have reached to mean anything.
     pub marks: &'static [&'static str],
@@ -117,7 +118,7 @@ pub trait Scenario: Send + Sync + 'static {
         Self: Sized;
 
     /// Makes an operation fit a cluster: called for every generated operation, and again when the
-    /// shrinker takes a node away.
+    /// shrinker takes a node away or makes the operation simpler.
     fn fit(&self, _op: &mut OpOf<Self>, _nodes: &[ConfigOf<Self>]) {}
 
     /// The nodes that this client may ask first.

@@ -1,5 +1,6 @@
 //! The shrinker: works on the case as data, never by drawing again. What is left is 1-minimal: no
-//! call, fault, node or client can be left out without losing the signature.
+//! call, fault or client can be left out without losing the signature, nor a node where the
+//! scenario says how one is. Unless a bound ended it: then it is the best case so far.
 
 mod simpler;
 
@@ -21,9 +22,9 @@ use world::{
 pub struct Shrunk<C> {
     /// The smallest case found.
     pub case: C,
-    /// Runs that it took.
+    /// Candidates that were run.
     pub runs: u64,
-    /// Engine steps of these runs.
+    /// Engine steps that they took.
     pub steps: u64,
     /// Calls and faults before, random fates counted as faults.
     pub before: (usize, usize),

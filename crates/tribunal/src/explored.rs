@@ -155,7 +155,7 @@ impl Explored {
         }
     }
 
-    /// Saves the first failure, unless an open case with its signature is saved already; says
+    /// Saves the first failure, unless an open case with its signature and engine is saved already; says
     /// where it stands.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Explored {
     pub fn save(&self) -> Option<Result<PathBuf, ReproError>> {
         let exhibit = self.exhibit.as_ref()?;
         let folder = repro::folder(&self.repros, &exhibit.scenario, exhibit.mutant.as_deref());
-        Some(repro::keep(&folder, &exhibit.anomaly.signature(), &exhibit.repro))
+        Some(repro::keep(&folder, &exhibit.repro))
     }
 
     /// The verdict on the smallest case, and what happened in it.

@@ -145,7 +145,8 @@ impl<N: Node> World<N> {
     /// A cluster before anything has happened.
     ///
     /// # Panics
-    /// On a case that [`Case::check`](crate::Case::check) refuses.
+    /// Here or in a later step, if the case is one that [`Case::check`](crate::Case::check)
+    /// refuses: check it first.
     pub fn new(case: &CaseOf<N>) -> Self {
         Self::made_by(case, N::new)
     }

@@ -160,7 +160,8 @@ pub struct Address {
 pub enum Edge {
     /// The effect has not happened.
     Before,
-    /// A force has been written and not synced. For other effects the same as `After`.
+    /// A force or a snapshot has been written and not synced. For other effects the same as
+    /// `After`.
     During,
     /// The effect has happened.
     After,

@@ -34,7 +34,8 @@ pub trait Scene<N: Node> {
     /// only grows, and what has been looked at need not be looked at again.
     fn rewrites(&self, id: NodeId) -> u32;
 
-    /// The node whose durable log the last step may have changed, if any.
+    /// The node whose durable log the last step has changed by a sync or a start, if any. What a
+    /// crash or a failed sync makes durable is named when the node starts again.
     fn changed(&self) -> Option<NodeId>;
 
     /// The node's configuration.

@@ -132,7 +132,7 @@ pub struct TraceEvent {
     pub nth: u32,
     /// What it was about, as the protocol's `Debug` text.
     pub text: String,
-    /// The digest after it.
+    /// The digest after it; of a reply and of what is written to disk, before it.
     pub digest: u64,
     /// The place in the source that asked for the effect; not told between processes.
     #[serde(skip)]

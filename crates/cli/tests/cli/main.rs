@@ -130,6 +130,10 @@ fn usage() {
         (&["explore", "register", "--budget", "5y"], ["5y", "30s"]),
         (&["explore", "register", "--mutant", "drop_it"], ["drop_it", "drop_force"]),
         (&["explore", "two_phase_commit", "--mutant", "A1x"], ["A1x", "nearest is \"A1\""]),
+        (
+            &["explore", "three_phase_commit", "--engine", "real"],
+            ["rests on a bound", "the heap engine"],
+        ),
         (&["explore", "register", "--faults", "flood"], ["flood", "power_loss"]),
         (&["explore", "register", "--jobs", "0"], ["--jobs", "0"]),
         (&["explore", "--fast"], ["--fast", "Usage"]),
@@ -254,6 +258,16 @@ fn replay_has_three_ends() {
     assert!(drifted.out.contains("drifted: another signature"), "{}", drifted.out);
     let refit = format!("  refit    cargo run --release -- shrink --refit {}\n", shown(&other));
     assert!(drifted.out.contains(&refit), "{}", drifted.out);
+
+    // No verdict is no pass.
+    let undecided = changed("undecided", |table| {
+        table.insert("engine".into(), "real".into());
+        case(table).insert("scenario".into(), "register".into());
+        case(table).insert("mutant".into(), "N1".into());
+    });
+    let undecided = ran(&["replay", shown(&undecided)]).ends(2);
+    let why = "drifted: undecided: real has no mutant \"N1\"";
+    assert!(undecided.out.contains(why), "{}", undecided.out);
 }
 
 /// A fixed case whose fault no longer finds its event is placed again, stays fixed, and passes.
