@@ -155,8 +155,8 @@ impl Explored {
         }
     }
 
-    /// Saves the first failure, unless an open case with its signature and engine is saved already; says
-    /// where it stands.
+    /// Saves the first failure, unless an open case with its signature and engine is saved
+    /// already; says where it stands.
     ///
     /// # Errors
     /// If it cannot be written.
