@@ -187,7 +187,7 @@ pub fn write(path: &Path, text: &str) -> Result<PathBuf, ReproError> {
     Ok(path.to_owned())
 }
 
-/// As [`save`], unless an open repro of this signature, on this engine, stands in the folder
+/// As [`save`], unless an open repro of this signature and this engine stands in the folder
 /// already: then that one is kept, and nothing is written. A fixed one does not count, for it holds.
 ///
 /// # Errors
