@@ -188,7 +188,7 @@ pub fn write(path: &Path, text: &str) -> Result<PathBuf, ReproError> {
 }
 
 /// As [`save`], unless an open repro of this signature and this engine stands in the folder
-/// already: then that one is kept, and nothing is written. A fixed one does not count, for it holds.
+/// already: then that one is kept, and nothing is written. A fixed one does not count: it holds.
 ///
 /// # Errors
 /// As [`save`].
